@@ -1,0 +1,30 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# Shows lab 1 at work: sudo ./demo.sh [TEXT], here or on a real Pi.
+set -eu
+cd "$(dirname "$0")"
+# shellcheck source=labs/lib/demo.sh
+. ../lib/demo.sh
+
+text=${1:-one-two-three}
+
+say "A Raspberry Pi: this one is $(tr -d '\0' </proc/device-tree/model)."
+run 'uname -srm'
+
+say "The driver's device appears, and it holds a channel of the DMA controller."
+run 'insmod dma_m2m.ko dyndbg=+p'
+run 'ls /dev/dma_m2m_misc_dev'
+run "grep 'DMA IRQ' /proc/interrupts"
+
+say 'What is written goes to one buffer; the DMA engine copies it to the other.'
+run "echo '$text' > /dev/dma_m2m_misc_dev"
+run 'cat /dev/dma_m2m_misc_dev'
+
+say 'The transfer, stage by stage, as the driver saw it; and its interrupt.'
+run "dmesg | grep -o 'soc:dma-m2m: .*'"
+run "grep 'DMA IRQ' /proc/interrupts"
+
+say 'The first 64 KiB of the module itself, in one transfer.'
+run 'dd if=dma_m2m.ko of=/dev/dma_m2m_misc_dev bs=64k count=1 2>/dev/null'
+run 'head -c 65536 dma_m2m.ko | cmp - /dev/dma_m2m_misc_dev && echo the same'
+run 'rmmod dma_m2m'

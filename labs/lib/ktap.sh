@@ -1,0 +1,101 @@
+# shellcheck shell=sh
+# SPDX-License-Identifier: GPL-2.0
+# What the tests of all labs share: one KTAP line a step, with a hint below it
+# when it fails, and a look at the kernel log after each. POSIX sh: the same
+# file runs under busybox on the emulated Pi and under dash on a real one.
+#
+#   plan 2
+#   step "the module loads" loads           runs the function loads
+#   needs 1 step "the device opens" opens   not reached when step 1 failed
+#   finish
+#
+# A step's function returns 0, or calls `fail` or `skip` with a reason.
+
+lib=${lib:-../lib}
+passed=0
+number=0
+failed=' '
+hints=''
+skipped=''
+work=$(mktemp -d)
+
+plan() {
+	echo 'KTAP version 1'
+	echo "1..$1"
+}
+
+# fail HINT: says what is wrong and where to look, and ends the step.
+fail() {
+	hints="$hints# $1
+"
+	return 1
+}
+
+# skip REASON: this machine cannot run the step.
+skip() {
+	skipped=$1
+	return 1
+}
+
+# The kernel log since the step's mark, only the lines that report trouble.
+kernel_reports() {
+	dmesg >"$work/dmesg"
+	if ! grep -qF "$1" "$work/dmesg"; then
+		echo 'the kernel log overflowed during this step'
+	fi
+	sed -n "/$1/,\$p" "$work/dmesg" | grep -E -f "$lib/kernel-reports" || true
+}
+
+say_not_ok() {
+	failed="$failed$number "
+	echo "not ok $number - $1"
+	printf '%s' "$hints"
+}
+
+step() {
+	number=$((number + 1))
+	hints=''
+	skipped=''
+	mark="dma-labs: step $number of run $$"
+	echo "$mark" >/dev/kmsg
+	"$2" && status=0 || status=$?
+	reports=$(kernel_reports "$mark")
+	if [ -n "$reports" ]; then
+		status=1
+		skipped=''
+		fail "The kernel complained: $(echo "$reports" | head -n 1)" || true
+	fi
+	if [ -n "$skipped" ]; then
+		echo "ok $number - $1 # SKIP $skipped"
+	elif [ "$status" -eq 0 ]; then
+		passed=$((passed + 1))
+		echo "ok $number - $1"
+	else
+		say_not_ok "$1"
+	fi
+}
+
+# needs N step TITLE FUNCTION: without step N there is nothing to test.
+needs() {
+	case $failed in
+	*" $1 "*)
+		number=$((number + 1))
+		hints="# Not reached: it needs step $1.
+"
+		say_not_ok "$3"
+		;;
+	*)
+		step "$3" "$4"
+		;;
+	esac
+}
+
+# Exit status: 0 all passed, 1 a step failed, 4 nothing could be tested.
+finish() {
+	if [ "$failed" != ' ' ]; then
+		exit 1
+	elif [ "$passed" -eq 0 ]; then
+		exit 4
+	fi
+	exit 0
+}

@@ -1,0 +1,57 @@
+# shellcheck shell=sh
+# SPDX-License-Identifier: GPL-2.0
+# What a process makes the kernel do: probes on the functions of the DMA API,
+# recorded by the kernel's own tracing while one command runs. No driver can
+# pretend to have called them.
+#
+#   witness_start
+#   witness COMMAND...      its standard output is kept; the calls are in $calls
+#   witness_stop
+
+tracing=/sys/kernel/tracing
+instance=$tracing/instances/dma-labs
+calls=${work:?}/calls
+
+# A device's name is the first thing that a struct device points to.
+witness_probes() {
+	cat <<-'EOF'
+		p:dma_labs/map dma_map_page_attrs device=+0(+0($arg1)):string length=$arg4:u64 direction=$arg5:u32
+		p:dma_labs/unmap dma_unmap_page_attrs device=+0(+0($arg1)):string length=$arg3:u64 direction=$arg4:u32
+		p:dma_labs/prepare bcm2835_dma_prep_dma_memcpy length=$arg4:u64
+		p:dma_labs/submit vchan_tx_submit
+		p:dma_labs/issue bcm2835_dma_issue_pending
+	EOF
+}
+
+witness_start() {
+	[ -e "$tracing/kprobe_events" ] ||
+		mount -t tracefs tracefs "$tracing" 2>/dev/null || return 1
+	witness_stop
+	witness_probes | while read -r probe; do
+		echo "$probe" >>"$tracing/kprobe_events" || exit 1
+	done || return 1
+	mkdir "$instance" && echo 1 >"$instance/events/dma_labs/enable"
+}
+
+witness_stop() {
+	[ -d "$instance" ] || return 0
+	echo 0 >"$instance/events/dma_labs/enable"
+	rmdir "$instance"
+	sed -n 's/^p:\(dma_labs[^ ]*\) .*/-:\1/p' "$tracing/kprobe_events" |
+		while read -r probe; do
+			echo "$probe" >>"$tracing/kprobe_events"
+		done
+}
+
+witness() {
+	[ -d "$instance" ] || skip 'this kernel has no kprobe events' || return
+	echo >"$instance/trace"
+	sh -c 'echo $$ >"$0/set_event_pid"; exec "$@"' "$instance" "$@"
+	sed -n 's/^.*: \(map\|unmap\|prepare\|submit\|issue\): ([^)]*) */\1 /p' \
+		"$instance/trace" >"$calls"
+}
+
+# called PATTERN: how many of the recorded calls match.
+called() {
+	grep -c -- "$1" "$calls" || true
+}

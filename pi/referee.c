@@ -1,0 +1,489 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * referee: runs an emulated machine, passes its results on, gives the verdict.
+ *
+ * The machine is a child that dies with us. Its results come on its standard
+ * output, its console on file descriptor 3, each line by line, each within a
+ * bound. Nothing but a complete, well-formed run that ended by itself passes:
+ * everything else is a failure with its cause named on standard error.
+ */
+
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <regex.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <termios.h>
+#include <time.h>
+#include <unistd.h>
+
+#define LINE_MAX_BYTES	4096
+#define RESULTS_MAX	(1 << 20)	/* bytes; a lab's tests print some thousand */
+#define CONSOLE_MAX	(8 << 20)	/* bytes; a boot prints some ten thousand */
+#define PATTERNS_MAX	32
+#define END_SECONDS	10		/* from the verdict to the machine's end */
+#define EXIT_TROUBLE	125		/* the machine could not be run at all */
+
+/* One of the machine's serial lines, read line by line. */
+struct stream {
+	const char *name;
+	int fd;
+	size_t used;
+	size_t total;
+	size_t limit;
+	char line[LINE_MAX_BYTES];
+	void (*take)(const char *line);
+};
+
+/* What the command line asked for. */
+static struct {
+	int seconds;
+	bool ktap;
+	bool interactive;
+	const char *log;
+	const char *reports;
+} option = { .seconds = 60 };
+
+/* What is known of the run so far. */
+static struct {
+	pid_t machine;
+	FILE *log;
+	regex_t pattern[PATTERNS_MAX];
+	int patterns;
+	bool begun;		/* before that, the port carries its own probing */
+	int plan;
+	int results;
+	int failed;
+	int status;		/* the command's exit status, -1 before the verdict */
+	bool stop;
+	char report[256];	/* the first trouble the guest's kernel reported */
+	char last[256];		/* the last line of the console */
+	char cause[512];	/* why the run fails, empty while it does not */
+} run = { .plan = -1, .status = -1 };
+
+/* The signals that end us; blocked, but for the moments when we wait. */
+static sigset_t signals;
+static volatile sig_atomic_t caught;
+
+static void on_signal(int sig)
+{
+	caught = sig;
+}
+
+static void catch_signal(int sig)
+{
+	struct sigaction action = { .sa_handler = on_signal };
+
+	sigaddset(&signals, sig);
+	sigaction(sig, &action, NULL);
+	sigprocmask(SIG_BLOCK, &signals, NULL);
+}
+
+static void die(const char *what)
+{
+	fprintf(stderr, "referee: %s: %s\n", what, strerror(errno));
+	exit(EXIT_TROUBLE);
+}
+
+/* The first cause is the one that counts: what follows is its consequence. */
+__attribute__((format(printf, 1, 2)))
+static void blame(const char *format, ...)
+{
+	va_list args;
+
+	if (run.cause[0])
+		return;
+	va_start(args, format);
+	vsnprintf(run.cause, sizeof(run.cause), format, args);
+	va_end(args);
+}
+
+/* ---- KTAP ------------------------------------------------------------ */
+
+static void take_result(const char *line, bool ok)
+{
+	int number;
+
+	if (sscanf(line, ok ? "ok %d" : "not ok %d", &number) != 1)
+		number = -1;
+	if (run.plan < 0)
+		blame("a result came before the plan: \"%s\"", line);
+	else if (number != run.results + 1)
+		blame("result %d was due, and this came: \"%s\"", run.results + 1, line);
+	run.results++;
+	run.failed += !ok;
+}
+
+static void take_plan(const char *line)
+{
+	int count, end = 0;
+
+	if (sscanf(line, "1..%d%n", &count, &end) != 1 || line[end] || count < 1)
+		blame("this is no plan: \"%s\"", line);
+	else if (run.plan >= 0)
+		blame("a second plan came: \"%s\"", line);
+	else
+		run.plan = count;
+}
+
+/* Lines that are indented, or comments, are for people. */
+static void take_ktap(const char *line)
+{
+	if (!strncmp(line, "1..", 3))
+		take_plan(line);
+	else if (!strncmp(line, "ok", 2))
+		take_result(line, true);
+	else if (!strncmp(line, "not ok", 6))
+		take_result(line, false);
+	else if (!strncmp(line, "Bail out!", 9))
+		blame("the tests gave up: %s", line);
+}
+
+static void judge_ktap(void)
+{
+	if (run.status == 4)
+		return;
+	if (run.plan < 0)
+		blame("the tests ended without a plan");
+	else if (run.results != run.plan)
+		blame("%d tests were planned, %d gave a result", run.plan, run.results);
+	else if (!run.failed != !run.status)
+		blame("%d tests failed, yet the script's exit status is %d",
+		      run.failed, run.status);
+}
+
+/* ---- the two streams ------------------------------------------------- */
+
+static void take_results_line(const char *line)
+{
+	int status, end = 0;
+
+	if (!run.begun) {
+		run.begun = !strcmp(line, "pi: begin");
+	} else if (run.status >= 0) {
+		blame("output came after the verdict: \"%s\"", line);
+	} else if (sscanf(line, "pi: exit %d%n", &status, &end) == 1 && !line[end]) {
+		run.status = status & 255;
+	} else {
+		puts(line);
+		fflush(stdout);
+		if (option.ktap)
+			take_ktap(line);
+	}
+}
+
+/* A kernel that is dead or off never ends by itself: no use in waiting. */
+static bool guest_is_gone(const char *line)
+{
+	return strstr(line, "end Kernel panic") ||
+	       strstr(line, "reboot: Power down") ||
+	       strstr(line, "reboot: System halted");
+}
+
+static void take_console_line(const char *line)
+{
+	fprintf(run.log, "%s\n", line);
+	fflush(run.log);
+	if (line[0])
+		snprintf(run.last, sizeof(run.last), "%s", line);
+	for (int i = 0; !run.report[0] && i < run.patterns; i++)
+		if (!regexec(&run.pattern[i], line, 0, NULL, 0))
+			snprintf(run.report, sizeof(run.report), "%s", line);
+	if (strstr(line, "Kernel panic - not syncing"))
+		blame("the guest's kernel panicked: %s", line);
+	else if (guest_is_gone(line) && run.status < 0)
+		blame("the guest switched itself off before the verdict: %s", line);
+	if (guest_is_gone(line))
+		run.stop = true;
+}
+
+/* Nothing that a terminal would obey gets through. */
+static void end_line(struct stream *s)
+{
+	for (size_t i = 0; i < s->used; i++)
+		if ((unsigned char)s->line[i] < ' ' && s->line[i] != '\t')
+			s->line[i] = '?';
+	s->line[s->used] = '\0';
+	s->used = 0;
+	s->take(s->line);
+}
+
+static void take_byte(struct stream *s, char c)
+{
+	if (c == '\n')
+		end_line(s);
+	else if (c != '\r')
+		s->line[s->used++] = c;
+	if (s->used == sizeof(s->line) - 1)
+		end_line(s);
+}
+
+/* Reads what is there; false at the end of the stream. */
+static bool drain(struct stream *s)
+{
+	char buf[4096];
+	ssize_t got = read(s->fd, buf, sizeof(buf));
+
+	if (got < 0 && errno == EINTR)
+		return true;
+	if (got <= 0) {
+		if (s->used)
+			end_line(s);
+		return false;
+	}
+	s->total += got;
+	if (s->total > s->limit) {
+		blame("the guest printed more than %zu bytes to its %s", s->limit, s->name);
+		run.stop = true;
+		return true;
+	}
+	for (ssize_t i = 0; i < got; i++)
+		take_byte(s, buf[i]);
+	return true;
+}
+
+/* ---- the machine ----------------------------------------------------- */
+
+static void exec_machine(char **argv, int results, int console)
+{
+	int null = open("/dev/null", O_RDONLY);
+
+	/* The machine must not outlive us, however we end. */
+	sigprocmask(SIG_UNBLOCK, &signals, NULL);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() == 1)
+		_exit(EXIT_TROUBLE);
+	if (!option.interactive) {
+		setpgid(0, 0);
+		dup2(null, STDIN_FILENO);
+		dup2(results, STDOUT_FILENO);
+		dup2(console, STDERR_FILENO);
+		dup2(console, 3);
+	}
+	execvp(argv[0], argv);
+	dprintf(STDERR_FILENO, "%s: %s\n", argv[0], strerror(errno));
+	_exit(EXIT_TROUBLE);
+}
+
+static void start_machine(char **argv, int *results, int *console)
+{
+	int r[2], c[2];
+
+	if (pipe2(r, O_CLOEXEC) || pipe2(c, O_CLOEXEC))
+		die("pipe");
+	run.machine = fork();
+	if (run.machine < 0)
+		die("fork");
+	if (!run.machine)
+		exec_machine(argv, r[1], c[1]);
+	close(r[1]);
+	close(c[1]);
+	*results = r[0];
+	*console = c[0];
+}
+
+static int stop_machine(void)
+{
+	int status;
+
+	if (run.stop)
+		kill(run.machine, SIGKILL);
+	while (waitpid(run.machine, &status, 0) < 0)
+		if (errno != EINTR)
+			die("wait");
+	return status;
+}
+
+static long milliseconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static void out_of_time(void)
+{
+	if (run.status >= 0)
+		blame("the guest gave its verdict, and did not end within %d s", END_SECONDS);
+	else
+		blame("no verdict within %d s: after result %d the guest hung, or QEMU did\n"
+		      "  (a DMA length that is no multiple of four makes QEMU run on for ever);\n"
+		      "  last on the console: %s", option.seconds, run.results, run.last);
+	run.stop = true;
+}
+
+/* Follows the machine until both of its streams are closed, or a bound is met. */
+static void follow(struct stream *streams)
+{
+	long deadline = milliseconds() + option.seconds * 1000L;
+	struct pollfd fds[2] = {
+		{ .fd = streams[0].fd, .events = POLLIN },
+		{ .fd = streams[1].fd, .events = POLLIN },
+	};
+	bool verdict = false;
+	sigset_t none;
+
+	sigemptyset(&none);
+	while (!run.stop && !caught && (fds[0].fd >= 0 || fds[1].fd >= 0)) {
+		long left = deadline - milliseconds();
+		struct timespec wait = { left / 1000, left % 1000 * 1000000 };
+
+		if (left <= 0) {
+			out_of_time();
+			break;
+		}
+		if (ppoll(fds, 2, &wait, &none) < 0)
+			continue;
+		for (int i = 0; i < 2 && !run.stop; i++)
+			if (fds[i].revents && !drain(&streams[i]))
+				fds[i].fd = -1;
+		if (run.status >= 0 && !verdict)
+			deadline = milliseconds() + END_SECONDS * 1000L;
+		verdict = run.status >= 0;
+	}
+}
+
+static void judge(int status)
+{
+	if (run.status < 0 && WIFSIGNALED(status))
+		blame("QEMU was killed by signal %d (%s)", WTERMSIG(status),
+		      strsignal(WTERMSIG(status)));
+	else if (run.status < 0 && WEXITSTATUS(status))
+		blame("QEMU ended with status %d: %s", WEXITSTATUS(status), run.last);
+	else if (run.status < 0)
+		blame("the guest rebooted before the verdict; last on the console: %s",
+		      run.last);
+	if (option.ktap)
+		judge_ktap();
+	if (run.report[0])
+		blame("the guest's kernel reported trouble: %s", run.report);
+}
+
+static int referee(char **argv)
+{
+	struct stream streams[2] = {
+		{ .name = "results", .limit = RESULTS_MAX, .take = take_results_line },
+		{ .name = "console", .limit = CONSOLE_MAX, .take = take_console_line },
+	};
+	int status;
+
+	run.log = fopen(option.log, "we");
+	if (!run.log)
+		die(option.log);
+	start_machine(argv, &streams[0].fd, &streams[1].fd);
+	follow(streams);
+	if (caught)
+		run.stop = true;
+	status = stop_machine();
+	if (caught)
+		return 128 + caught;
+	judge(status);
+	if (run.cause[0]) {
+		fprintf(stderr, "pi/run: %s\n  the console's log: %s\n", run.cause, option.log);
+		return run.status < 0 && WIFEXITED(status) && WEXITSTATUS(status) ?
+		       EXIT_TROUBLE : EXIT_FAILURE;
+	}
+	return run.status;
+}
+
+/* The terminal is the machine's; it comes back as it was, whatever happened. */
+static int interactive(char **argv)
+{
+	bool terminal = isatty(STDIN_FILENO);
+	struct termios saved;
+	int results, console, status;
+
+	if (terminal)
+		tcgetattr(STDIN_FILENO, &saved);
+	start_machine(argv, &results, &console);
+	sigprocmask(SIG_UNBLOCK, &signals, NULL);
+	while (waitpid(run.machine, &status, 0) < 0)
+		if (caught)
+			kill(run.machine, SIGKILL);
+	if (terminal)
+		tcsetattr(STDIN_FILENO, TCSADRAIN, &saved);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_FAILURE;
+}
+
+static void read_reports(void)
+{
+	FILE *file = fopen(option.reports, "re");
+	char line[256];
+
+	if (!file)
+		die(option.reports);
+	while (run.patterns < PATTERNS_MAX && fgets(line, sizeof(line), file)) {
+		line[strcspn(line, "\n")] = '\0';
+		if (regcomp(&run.pattern[run.patterns++], line, REG_EXTENDED | REG_NOSUB)) {
+			errno = EINVAL;
+			die(option.reports);
+		}
+	}
+	fclose(file);
+}
+
+static void usage(void)
+{
+	fprintf(stderr,
+		"usage: referee [-k] [-t SECONDS] -l LOG -r REPORTS MACHINE [ARGUMENT...]\n"
+		"       referee -i MACHINE [ARGUMENT...]\n"
+		"  -k  the results are KTAP: judge them\n"
+		"  -t  seconds until the verdict is overdue (default 60)\n"
+		"  -l  the console's log\n"
+		"  -r  regular expressions, one a line, of what a kernel in trouble prints\n"
+		"  -i  no results, no verdict: the terminal is the machine's\n");
+	exit(EXIT_TROUBLE);
+}
+
+static void parse(int argc, char **argv)
+{
+	int c;
+
+	while ((c = getopt(argc, argv, "+kit:l:r:")) != -1) {
+		switch (c) {
+		case 'k':
+			option.ktap = true;
+			break;
+		case 'i':
+			option.interactive = true;
+			break;
+		case 't':
+			option.seconds = atoi(optarg);
+			break;
+		case 'l':
+			option.log = optarg;
+			break;
+		case 'r':
+			option.reports = optarg;
+			break;
+		default:
+			usage();
+		}
+	}
+	if (optind == argc || option.seconds < 1)
+		usage();
+	if (!option.interactive && (!option.log || !option.reports))
+		usage();
+}
+
+int main(int argc, char **argv)
+{
+	parse(argc, argv);
+	sigemptyset(&signals);
+	catch_signal(SIGINT);
+	catch_signal(SIGTERM);
+	catch_signal(SIGHUP);
+	if (option.interactive)
+		return interactive(argv + optind);
+	read_reports();
+	return referee(argv + optind);
+}
