@@ -1,19 +1,57 @@
 # SPDX-License-Identifier: GPL-2.0
-# The front door: `make help` lists what there is.
+# The front door: `make help` says what there is.
 
 LAB ?= 1
 SOLUTION ?=
 BOARD ?= raspi3b
 KERNEL ?=
 TEXT ?= one-two-three
-export SOLUTION BOARD KERNEL
+export LAB SOLUTION BOARD KERNEL TEXT
 
 .DELETE_ON_ERROR:
 .PHONY: help demo test shell check check-fresh clean
 
+#: The DMA labs: drivers for a Raspberry Pi, emulated or real.
+#:
+#:   make demo [TEXT=...]   from nothing to a copy by DMA on the emulated Pi:
+#:                          installs what is missing, builds, boots, shows
+#:   make check             every test of the workbook
+#:   make check-fresh       demo and check in bare Debian 12 and 13 (as root)
+#:   make test LAB=1        the tests of your lab 1 on the emulated Pi
+#:   make shell LAB=1       a shell there, with the lab's module at hand
+#:   make clean             removes build/ (the downloads stay, in the cache)
+#:
+#: What test, demo and shell take besides:
+#:   SOLUTION=1             the solution instead of your own files
+#:   KERNEL=6.12            another Debian kernel (default: your release's)
+#:   BOARD=raspi3b          the board
 help:
-	@sed -n 's/^#: //p' $(MAKEFILE_LIST)
+	@sed -n 's/^#: \{0,1\}//p' Makefile
 
+demo:
+	@pi/setup run
+	@SOLUTION=1 pi/lab demo 1 "$$TEXT"
+	@cat pi/next-steps
+
+test:
+	@pi/setup run
+	@pi/lab test "$$LAB"
+
+shell:
+	@pi/setup run
+	@pi/lab shell "$$LAB"
+
+check:
+	@pi/setup check
+	@tests/run
+
+check-fresh:
+	@tests/fresh
+
+clean:
+	rm -rf build
+
+# Renamed when it is whole: another run may be using the old one.
 build/referee: pi/referee.c
 	@mkdir -p build
 	@$(CC) -O2 -Wall -Wextra -o $@.$$$$ $< && mv $@.$$$$ $@

@@ -1,5 +1,5 @@
-# shellcheck shell=sh
 # SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=sh
 # A demonstration shows each command before its output, as in a terminal.
 
 run() {

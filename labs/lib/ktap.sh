@@ -1,7 +1,6 @@
-# shellcheck shell=sh
 # SPDX-License-Identifier: GPL-2.0
-# What the tests of all labs share: one KTAP line a step, with a hint below it
-# when it fails, and a look at the kernel log after each. POSIX sh: the same
+# shellcheck shell=sh
+# One KTAP line a step, with a hint below it when it fails. POSIX sh: the same
 # file runs under busybox on the emulated Pi and under dash on a real one.
 #
 #   plan 2
@@ -11,7 +10,6 @@
 #
 # A step's function returns 0, or calls `fail` or `skip` with a reason.
 
-lib=${lib:-../lib}
 passed=0
 number=0
 failed=' '
@@ -37,34 +35,28 @@ skip() {
 	return 1
 }
 
-# The kernel log since the step's mark, only the lines that report trouble.
-kernel_reports() {
-	dmesg >"$work/dmesg"
-	if ! grep -qF "$1" "$work/dmesg"; then
-		echo 'the kernel log overflowed during this step'
-	fi
-	sed -n "/$1/,\$p" "$work/dmesg" | grep -E -f "$lib/kernel-reports" || true
-}
-
 say_not_ok() {
 	failed="$failed$number "
 	echo "not ok $number - $1"
 	printf '%s' "$hints"
 }
 
+# before_step, after_step: kernel-log.sh puts its own in their place.
+before_step() {
+	:
+}
+
+after_step() {
+	:
+}
+
 step() {
 	number=$((number + 1))
 	hints=''
 	skipped=''
-	mark="dma-labs: step $number of run $$"
-	echo "$mark" >/dev/kmsg
+	before_step
 	"$2" && status=0 || status=$?
-	reports=$(kernel_reports "$mark")
-	if [ -n "$reports" ]; then
-		status=1
-		skipped=''
-		fail "The kernel complained: $(echo "$reports" | head -n 1)" || true
-	fi
+	after_step || status=1
 	if [ -n "$skipped" ]; then
 		echo "ok $number - $1 # SKIP $skipped"
 	elif [ "$status" -eq 0 ]; then

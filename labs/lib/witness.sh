@@ -1,5 +1,5 @@
-# shellcheck shell=sh
 # SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=sh
 # What a process makes the kernel do: probes on the functions of the DMA API,
 # recorded by the kernel's own tracing while one command runs. No driver can
 # pretend to have called them.

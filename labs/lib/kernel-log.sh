@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=sh
+# After ktap.sh: a step in which the kernel reported trouble has failed.
+
+before_step() {
+	mark="dma-labs: step $number of run $$"
+	echo "$mark" >/dev/kmsg
+}
+
+# What reports trouble in the kernel log since the step's mark.
+kernel_reports() {
+	dmesg | sed -n "/$mark/,\$p" >"$work/log"
+	[ -s "$work/log" ] || echo 'so much that the log overflowed in this step'
+	grep -E -f ../lib/kernel-reports "$work/log" || true
+}
+
+after_step() {
+	kernel_reports >"$work/reports"
+	[ -s "$work/reports" ] || return 0
+	skipped=''
+	fail "The kernel reported: $(head -n 1 "$work/reports")"
+}
