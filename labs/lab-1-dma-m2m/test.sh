@@ -68,7 +68,7 @@ loads() {
 		fail "insmod: $(cat "$work/insmod"). Does probe() return an error? dmesg tells." || return
 	[ -c "$device" ] ||
 		fail "The module is loaded, but there is no $device. Does probe() reach misc_register()?
-# Is the node of lab 1 in the device tree? ls /proc/device-tree/soc/dma-m2m"
+Is the node of lab 1 in the device tree? ls /proc/device-tree/soc/dma-m2m"
 }
 
 takes_data() {
@@ -108,7 +108,7 @@ maps_both_buffers() {
 		fail "dma_map_single() was called $(called '^map ') times in one write(), not once a buffer." || return
 	[ "$(called "^map device=\"$controller\"")" -eq 2 ] ||
 		fail "A buffer was not mapped for $controller, the device that moves the data:
-# see dmaengine_get_dma_device()." || return
+see dmaengine_get_dma_device()." || return
 	[ "$(called '^map .* direction=1$')" -eq 1 ] && [ "$(called '^map .* direction=2$')" -eq 1 ] ||
 		fail "The source goes DMA_TO_DEVICE, the destination comes DMA_FROM_DEVICE." || return
 	[ "$(called '^map .* length=4096 ')" -eq 2 ] ||
@@ -133,7 +133,7 @@ runs_on_the_engine() {
 	raised=$(($(our_interrupts) - before))
 	[ "$raised" -eq 10 ] ||
 		fail "10 writes raised $raised interrupts of the DMA controller, not one each:
-# without dma_async_issue_pending() nothing moves, and a copy by the CPU raises none."
+without dma_async_issue_pending() nothing moves, and a copy by the CPU raises none."
 }
 
 gives_back_every_byte() {
@@ -142,7 +142,7 @@ gives_back_every_byte() {
 		cat "$device" >"$work/back"
 		cmp "$work/data" "$work/back" >"$work/cmp" 2>&1 ||
 			fail "$length bytes came back changed: $(cat "$work/cmp").
-# Is read_buf read only after dma_unmap_single(), and whole?" || return
+Is read_buf read only after dma_unmap_single(), and whole?" || return
 	done
 }
 

@@ -16,6 +16,7 @@ failed=' '
 hints=''
 skipped=''
 work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
 
 plan() {
 	echo 'KTAP version 1'
@@ -24,7 +25,7 @@ plan() {
 
 # fail HINT: says what is wrong and where to look, and ends the step.
 fail() {
-	hints="$hints# $1
+	hints="$hints$(printf '%s\n' "$1" | sed 's/^/# /')
 "
 	return 1
 }
