@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=sh
 # After ktap.sh: a step in which the kernel reported trouble has failed.
+# shellcheck disable=SC2154,SC2034 # number, work and skipped are ktap.sh's
 
 before_step() {
 	mark="dma-labs: step $number of run $$"

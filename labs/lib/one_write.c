@@ -22,7 +22,7 @@ static int fail(const char *what)
 	return EXIT_FAILURE;
 }
 
-static int usage(void)
+static int explain_usage(void)
 {
 	fprintf(stderr,
 		"usage: one_write FILE LENGTH [bad] <DATA\n"
@@ -39,10 +39,10 @@ int main(int argc, char **argv)
 	int fd;
 
 	if (argc < 3 || argc > 4 || (argc == 4 && strcmp(argv[3], "bad")))
-		return usage();
+		return explain_usage();
 	len = strtoul(argv[2], &end, 10);
 	if (*end || end == argv[2] || len > INT_MAX)
-		return usage();
+		return explain_usage();
 
 	data = calloc(1, len + 1);
 	if (!data)

@@ -1,0 +1,85 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# Every file is in the style of its kind, as its own tool sees it.
+set -eu
+cd "$(dirname "$0")/.."
+# shellcheck source=labs/lib/ktap.sh
+. labs/lib/ktap.sh
+
+# Not a solution's link, nor what a test breaks on purpose.
+c_files() {
+	git ls-files '*.c' '*.h'
+}
+
+shell_files() {
+	git ls-files | while read -r file; do
+		[ ! -f "$file" ] || [ -h "$file" ] ||
+			! head -n 2 "$file" | grep -qE '^#!/bin/sh|^# shellcheck shell=sh' || echo "$file"
+	done
+}
+
+# A program is not kernel code: it has no __printf(), and volatile is how a
+# signal handler tells.
+checkpatch() {
+	"$(pi/kernel -s)/scripts/checkpatch.pl" --no-tree --strict --quiet --terse "$@"
+}
+
+drivers_please_checkpatch() {
+	# shellcheck disable=SC2046 # no space in a name
+	checkpatch -f $(git ls-files 'solutions/*.[ch]' 'labs/*.h') >"$work/out" 2>&1 || fail "$(cat "$work/out")"
+}
+
+programs_please_checkpatch() {
+	# shellcheck disable=SC2046
+	checkpatch --ignore VOLATILE,PREFER_DEFINED_ATTRIBUTE_MACRO \
+		-f $(c_files | grep -v '^solutions/') >"$work/out" 2>&1 || fail "$(cat "$work/out")"
+}
+
+# KCFLAGS=-Werror: a warning at W=1 ends the build; C=2: sparse sees all.
+drivers_build_silently() {
+	for lab in $(cd labs && echo lab-*); do
+		mkdir -p "$work/lib" "$work/$lab"
+		cp labs/lib/* "$work/lib"
+		cp labs/"$lab"/Kbuild labs/"$lab"/Makefile solutions/"$lab"/* "$work/$lab"
+		make -s -C "$work/$lab" KDIR="$(pi/kernel)/headers" ARCH=arm64 W=1 C=2 \
+			CF=-Wsparse-error KCFLAGS=-Werror CONFIG_DEBUG_INFO_BTF_MODULES= \
+			CROSS_COMPILE=aarch64-linux-gnu- CC=aarch64-linux-gnu-gcc >"$work/out" 2>&1 ||
+			fail "$(cat "$work/out")" || return
+		! grep -qiE 'warning|error' "$work/out" || fail "$(cat "$work/out")" || return
+	done
+}
+
+scripts_please_shellcheck() {
+	shell_files | xargs shellcheck >"$work/out" 2>&1 || fail "$(cat "$work/out")"
+}
+
+functions_are_short() {
+	c_files | xargs awk '
+	FNR == 1 { start = 0 }
+	/^{/ { start = FNR }
+	/^}/ { if (start && FNR - start > 51) print FILENAME ":" start ": " FNR - start - 1 " lines"; start = 0 }
+	' >"$work/out"
+	[ ! -s "$work/out" ] || fail "$(cat "$work/out")"
+}
+
+tree_compiles() {
+	dtc -@ -I dts -O dtb -o /dev/null pi/dma-labs.dts 2>"$work/out" || fail "$(cat "$work/out")" || return
+	[ ! -s "$work/out" ] || fail "$(cat "$work/out")"
+}
+
+files_name_their_licence() {
+	git ls-files | grep -vE '\.md$|^LICENSE$|^\.|/kernel-reports$|/next-steps$' | while read -r file; do
+		[ -h "$file" ] || head -n 3 "$file" | grep -q 'SPDX-License-Identifier: GPL-2.0' || echo "$file"
+	done >"$work/out"
+	[ ! -s "$work/out" ] || fail "no licence in: $(cat "$work/out")"
+}
+
+plan 7
+step "checkpatch --strict is silent about the drivers" drivers_please_checkpatch
+step "checkpatch --strict is silent about the programs" programs_please_checkpatch
+step "the drivers build without a warning, at W=1 and under sparse" drivers_build_silently
+step "shellcheck is silent" scripts_please_shellcheck
+step "no C function is longer than 50 lines" functions_are_short
+step "dtc has nothing to say about the device tree" tree_compiles
+step "each file names its licence" files_name_their_licence
+finish
