@@ -154,6 +154,13 @@ unmaps_both_buffers() {
 		fail "What was mapped and what was unmapped differ in device, length or direction."
 }
 
+gives_everything_back() {
+	rmmod "$module" 2>"$work/rmmod" || fail "rmmod: $(cat "$work/rmmod")" || return
+	[ ! -e "$device" ] || fail "The module is gone, $device is not: see misc_deregister()." || return
+	left=$(channels_in_use | new_in channels)
+	[ -z "$left" ] || fail "The module is gone, but $left is still in use: see dma_release_channel()."
+}
+
 if loaded; then
 	echo "Bail out! $module is loaded already: sudo rmmod $module"
 	exit 1
@@ -161,7 +168,7 @@ fi
 trap clean_up EXIT
 witness_start || true
 
-plan 8
+plan 9
 step "the module loads and makes $device" loads
 needs 1 step "write() takes what fits, and refuses what it must" takes_data
 needs 1 step "the driver holds a DMA channel" holds_channel
@@ -170,4 +177,5 @@ needs 3 step "one descriptor of the right length is prepared and submitted" subm
 needs 3 step "the engine runs each transfer, and says so by one interrupt" runs_on_the_engine
 needs 6 step "read() gives back every byte that was written, at any length" gives_back_every_byte
 needs 6 step "each buffer is unmapped as it was mapped" unmaps_both_buffers
+needs 1 step "the module unloads and gives its device and channel back" gives_everything_back
 finish
