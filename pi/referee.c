@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <time.h>
@@ -39,7 +40,8 @@ struct stream {
 	size_t used;
 	size_t total;
 	size_t limit;
-	char line[LINE_MAX_BYTES];
+	bool cut;
+	char line[LINE_MAX_BYTES + sizeof(" [...]")];
 	void (*take)(const char *line);
 };
 
@@ -55,6 +57,8 @@ static struct {
 /* What is known of the run so far. */
 static struct {
 	pid_t machine;
+	bool ended;
+	int wait_status;	/* the machine's, once it has ended */
 	FILE *log;
 	regex_t pattern[PATTERNS_MAX];
 	int patterns;
@@ -69,13 +73,17 @@ static struct {
 	char cause[512];	/* why the run fails, empty while it does not */
 } run = { .plan = -1, .status = -1 };
 
-/* The signals that end us; blocked, but for the moments when we wait. */
+/*
+ * The signals that end us, and SIGCHLD, which ends a wait; all are blocked but
+ * for the moments when we wait.
+ */
 static sigset_t signals;
 static volatile sig_atomic_t caught;
 
 static void on_signal(int sig)
 {
-	caught = sig;
+	if (sig != SIGCHLD)
+		caught = sig;
 }
 
 static void catch_signal(int sig)
@@ -149,13 +157,14 @@ static void take_ktap(const char *line)
 
 static void judge_ktap(void)
 {
-	if (run.status == 4)
+	/* A script may find out before it plans that nothing can be tested. */
+	if (run.status == 4 && run.plan < 0 && !run.results)
 		return;
 	if (run.plan < 0)
 		blame("the tests ended without a plan");
 	else if (run.results != run.plan)
 		blame("%d tests were planned, %d gave a result", run.plan, run.results);
-	else if (!run.failed != !run.status)
+	else if (!run.failed != (run.status == 0 || run.status == 4))
 		blame("%d tests failed, yet the script's exit status is %d",
 		      run.failed, run.status);
 }
@@ -205,14 +214,32 @@ static void take_console_line(const char *line)
 		run.stop = true;
 }
 
-/* Nothing that a terminal would obey gets through. */
+/*
+ * Nothing that a terminal would obey gets through: no control character, nor one
+ * of the second set, which stands alone or, in UTF-8, after 0xc2.
+ */
+static bool is_obeyed(unsigned char c, unsigned char before)
+{
+	if (c < ' ')
+		return c != '\t';
+	return c == 0x7f || (c >= 0x80 && c < 0xa0 && (before < 0x80 || before == 0xc2));
+}
+
+/* What is too long for a line is cut: its rest must not pass for a line. */
 static void end_line(struct stream *s)
 {
-	for (size_t i = 0; i < s->used; i++)
-		if ((unsigned char)s->line[i] < ' ' && s->line[i] != '\t')
+	unsigned char before = 0;
+
+	for (size_t i = 0; i < s->used; i++) {
+		unsigned char c = s->line[i];
+
+		if (is_obeyed(c, before))
 			s->line[i] = '?';
-	s->line[s->used] = '\0';
+		before = c;
+	}
+	strcpy(s->line + s->used, s->cut ? " [...]" : "");
 	s->used = 0;
+	s->cut = false;
 	s->take(s->line);
 }
 
@@ -220,10 +247,10 @@ static void take_byte(struct stream *s, char c)
 {
 	if (c == '\n')
 		end_line(s);
+	else if (s->used == LINE_MAX_BYTES)
+		s->cut = true;
 	else if (c != '\r')
 		s->line[s->used++] = c;
-	if (s->used == sizeof(s->line) - 1)
-		end_line(s);
 }
 
 /* Reads what is there; false at the end of the stream. */
@@ -254,13 +281,9 @@ static bool drain(struct stream *s)
 
 static void exec_machine(char **argv, int results, int console)
 {
-	int null = open("/dev/null", O_RDONLY);
+	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 
-	/* The machine must not outlive us, however we end. */
 	sigprocmask(SIG_UNBLOCK, &signals, NULL);
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (getppid() == 1)
-		_exit(EXIT_TROUBLE);
 	if (!option.interactive) {
 		setpgid(0, 0);
 		dup2(null, STDIN_FILENO);
@@ -273,8 +296,10 @@ static void exec_machine(char **argv, int results, int console)
 	_exit(EXIT_TROUBLE);
 }
 
+/* The machine must not outlive us, however we end. */
 static void start_machine(char **argv, int *results, int *console)
 {
+	pid_t referee = getpid();
 	int r[2], c[2];
 
 	if (pipe2(r, O_CLOEXEC) || pipe2(c, O_CLOEXEC))
@@ -282,24 +307,32 @@ static void start_machine(char **argv, int *results, int *console)
 	run.machine = fork();
 	if (run.machine < 0)
 		die("fork");
-	if (!run.machine)
+	if (!run.machine) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (getppid() != referee)
+			_exit(EXIT_TROUBLE);
 		exec_machine(argv, r[1], c[1]);
+	}
 	close(r[1]);
 	close(c[1]);
 	*results = r[0];
 	*console = c[0];
 }
 
-static int stop_machine(void)
+static bool has_ended(void)
 {
-	int status;
+	if (!run.ended)
+		run.ended = waitpid(run.machine, &run.wait_status, WNOHANG) == run.machine;
+	return run.ended;
+}
 
-	if (run.stop)
+static void stop_machine(void)
+{
+	if (!has_ended()) {
 		kill(run.machine, SIGKILL);
-	while (waitpid(run.machine, &status, 0) < 0)
-		if (errno != EINTR)
-			die("wait");
-	return status;
+		waitpid(run.machine, &run.wait_status, 0);
+		run.ended = true;
+	}
 }
 
 static long milliseconds(void)
@@ -321,7 +354,7 @@ static void out_of_time(void)
 	run.stop = true;
 }
 
-/* Follows the machine until both of its streams are closed, or a bound is met. */
+/* Follows the machine until it has ended and all is read, or a bound is met. */
 static void follow(struct stream *streams)
 {
 	long deadline = milliseconds() + option.seconds * 1000L;
@@ -333,7 +366,7 @@ static void follow(struct stream *streams)
 	sigset_t none;
 
 	sigemptyset(&none);
-	while (!run.stop && !caught && (fds[0].fd >= 0 || fds[1].fd >= 0)) {
+	while (!run.stop && !caught && (!has_ended() || fds[0].fd >= 0 || fds[1].fd >= 0)) {
 		long left = deadline - milliseconds();
 		struct timespec wait = { left / 1000, left % 1000 * 1000000 };
 
@@ -352,20 +385,40 @@ static void follow(struct stream *streams)
 	}
 }
 
-static void judge(int status)
+static void judge_end(int status)
 {
-	if (run.status < 0 && WIFSIGNALED(status))
+	if (WIFSIGNALED(status))
 		blame("QEMU was killed by signal %d (%s)", WTERMSIG(status),
 		      strsignal(WTERMSIG(status)));
-	else if (run.status < 0 && WEXITSTATUS(status))
+	else if (WEXITSTATUS(status))
 		blame("QEMU ended with status %d: %s", WEXITSTATUS(status), run.last);
 	else if (run.status < 0)
 		blame("the guest rebooted before the verdict; last on the console: %s",
 		      run.last);
+}
+
+static void judge(void)
+{
+	if (!run.stop)
+		judge_end(run.wait_status);
 	if (option.ktap)
 		judge_ktap();
 	if (run.report[0])
 		blame("the guest's kernel reported trouble: %s", run.report);
+	if (fflush(stdout) || ferror(stdout))
+		blame("the results could not be passed on: is a disk full?");
+}
+
+/* A log of its own: another run that has the same name open keeps its file. */
+static void open_log(void)
+{
+	struct stat st;
+
+	if (!lstat(option.log, &st) && S_ISREG(st.st_mode))
+		unlink(option.log);
+	run.log = fopen(option.log, "we");
+	if (!run.log)
+		die(option.log);
 }
 
 static int referee(char **argv)
@@ -374,25 +427,21 @@ static int referee(char **argv)
 		{ .name = "results", .limit = RESULTS_MAX, .take = take_results_line },
 		{ .name = "console", .limit = CONSOLE_MAX, .take = take_console_line },
 	};
-	int status;
+	bool could_run;
 
-	run.log = fopen(option.log, "we");
-	if (!run.log)
-		die(option.log);
+	open_log();
 	start_machine(argv, &streams[0].fd, &streams[1].fd);
 	follow(streams);
-	if (caught)
-		run.stop = true;
-	status = stop_machine();
+	stop_machine();
 	if (caught)
 		return 128 + caught;
-	judge(status);
-	if (run.cause[0]) {
-		fprintf(stderr, "pi/run: %s\n  the console's log: %s\n", run.cause, option.log);
-		return run.status < 0 && WIFEXITED(status) && WEXITSTATUS(status) ?
-		       EXIT_TROUBLE : EXIT_FAILURE;
-	}
-	return run.status;
+	judge();
+	if (!run.cause[0])
+		return run.status;
+	fprintf(stderr, "pi/run: %s\n  the console's log: %s\n", run.cause, option.log);
+	could_run = run.stop || run.status >= 0 || !WIFEXITED(run.wait_status) ||
+		    !WEXITSTATUS(run.wait_status);
+	return could_run ? EXIT_FAILURE : EXIT_TROUBLE;
 }
 
 /* The terminal is the machine's; it comes back as it was, whatever happened. */
@@ -400,18 +449,21 @@ static int interactive(char **argv)
 {
 	bool terminal = isatty(STDIN_FILENO);
 	struct termios saved;
-	int results, console, status;
+	int results, console;
+	sigset_t none;
 
 	if (terminal)
 		tcgetattr(STDIN_FILENO, &saved);
 	start_machine(argv, &results, &console);
-	sigprocmask(SIG_UNBLOCK, &signals, NULL);
-	while (waitpid(run.machine, &status, 0) < 0)
-		if (caught)
-			kill(run.machine, SIGKILL);
+	sigemptyset(&none);
+	while (!has_ended() && !caught)
+		sigsuspend(&none);
+	stop_machine();
 	if (terminal)
 		tcsetattr(STDIN_FILENO, TCSADRAIN, &saved);
-	return WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_FAILURE;
+	if (caught)
+		return 128 + caught;
+	return WIFEXITED(run.wait_status) ? WEXITSTATUS(run.wait_status) : EXIT_FAILURE;
 }
 
 static void read_reports(void)
@@ -421,9 +473,10 @@ static void read_reports(void)
 
 	if (!file)
 		die(option.reports);
-	while (run.patterns < PATTERNS_MAX && fgets(line, sizeof(line), file)) {
+	while (fgets(line, sizeof(line), file)) {
 		line[strcspn(line, "\n")] = '\0';
-		if (regcomp(&run.pattern[run.patterns++], line, REG_EXTENDED | REG_NOSUB)) {
+		if (run.patterns == PATTERNS_MAX ||
+		    regcomp(&run.pattern[run.patterns++], line, REG_EXTENDED | REG_NOSUB)) {
 			errno = EINVAL;
 			die(option.reports);
 		}
@@ -482,6 +535,7 @@ int main(int argc, char **argv)
 	catch_signal(SIGINT);
 	catch_signal(SIGTERM);
 	catch_signal(SIGHUP);
+	catch_signal(SIGCHLD);
 	if (option.interactive)
 		return interactive(argv + optind);
 	read_reports();

@@ -96,8 +96,9 @@ holds_channel() {
 	[ -n "$irq" ] || fail "Channel $channel is in use, but has no interrupt in /proc/interrupts."
 }
 
-# One write(2) of a page, with the kernel's calls recorded.
+# One write(2) of a page, with the kernel's calls recorded: once is enough.
 watch_a_write() {
+	[ ! -e "$calls" ] || return 0
 	random 4096
 	witness ./one_write "$device" 4096 <"$work/data" >/dev/null
 }

@@ -27,9 +27,7 @@ witness_start() {
 	[ -e "$tracing/kprobe_events" ] ||
 		mount -t tracefs tracefs "$tracing" 2>/dev/null || return 1
 	witness_stop
-	witness_probes | while read -r probe; do
-		echo "$probe" >>"$tracing/kprobe_events" || exit 1
-	done || return 1
+	witness_probes >>"$tracing/kprobe_events" || return 1
 	mkdir "$instance" && echo 1 >"$instance/events/dma_labs/enable"
 }
 
@@ -37,10 +35,8 @@ witness_stop() {
 	[ -d "$instance" ] || return 0
 	echo 0 >"$instance/events/dma_labs/enable"
 	rmdir "$instance"
-	sed -n 's/^p:\(dma_labs[^ ]*\) .*/-:\1/p' "$tracing/kprobe_events" |
-		while read -r probe; do
-			echo "$probe" >>"$tracing/kprobe_events"
-		done
+	sed -n 's/^p:\(dma_labs[^ ]*\) .*/-:\1/p' "$tracing/kprobe_events" >"$work/probes"
+	cat "$work/probes" >>"$tracing/kprobe_events"
 }
 
 witness() {
