@@ -62,6 +62,7 @@ static struct {
 	FILE *log;
 	regex_t pattern[PATTERNS_MAX];
 	int patterns;
+	bool blank;		/* an empty line of results is held back */
 	bool begun;		/* before that, the port carries its own probing */
 	int plan;
 	int results;
@@ -171,6 +172,17 @@ static void judge_ktap(void)
 
 /* ---- the two streams ------------------------------------------------- */
 
+/* Holds an empty line back until it is not the one before the verdict. */
+static void pass_on(const char *line)
+{
+	if (run.blank)
+		puts("");
+	run.blank = !line[0];
+	if (line[0])
+		puts(line);
+	fflush(stdout);
+}
+
 static void take_results_line(const char *line)
 {
 	int status, end = 0;
@@ -182,8 +194,7 @@ static void take_results_line(const char *line)
 	} else if (sscanf(line, "pi: exit %d%n", &status, &end) == 1 && !line[end]) {
 		run.status = status & 255;
 	} else {
-		puts(line);
-		fflush(stdout);
+		pass_on(line);
 		if (option.ktap)
 			take_ktap(line);
 	}
