@@ -27,8 +27,8 @@
 #include <unistd.h>
 
 #define LINE_MAX_BYTES	4096
-#define RESULTS_MAX	(1 << 20)	/* bytes; a lab's tests print some thousand */
-#define CONSOLE_MAX	(8 << 20)	/* bytes; a boot prints some ten thousand */
+#define RESULTS_MAX	(1024 * 1024)	/* bytes; a lab's tests print some thousand */
+#define CONSOLE_MAX	(8 * 1024 * 1024)	/* bytes; a boot prints some ten thousand */
 #define PATTERNS_MAX	32
 #define END_SECONDS	10		/* from the verdict to the machine's end */
 #define EXIT_TROUBLE	125		/* the machine could not be run at all */
@@ -248,7 +248,7 @@ static void end_line(struct stream *s)
 			s->line[i] = '?';
 		before = c;
 	}
-	strcpy(s->line + s->used, s->cut ? " [...]" : "");
+	snprintf(s->line + s->used, sizeof(s->line) - s->used, "%s", s->cut ? " [...]" : "");
 	s->used = 0;
 	s->cut = false;
 	s->take(s->line);
@@ -495,7 +495,7 @@ static void read_reports(void)
 	fclose(file);
 }
 
-static void usage(void)
+static void die_of_usage(void)
 {
 	fprintf(stderr,
 		"usage: referee [-k] [-t SECONDS] -l LOG -r REPORTS MACHINE [ARGUMENT...]\n"
@@ -530,13 +530,13 @@ static void parse(int argc, char **argv)
 			option.reports = optarg;
 			break;
 		default:
-			usage();
+			die_of_usage();
 		}
 	}
 	if (optind == argc || option.seconds < 1)
-		usage();
+		die_of_usage();
 	if (!option.interactive && (!option.log || !option.reports))
-		usage();
+		die_of_usage();
 }
 
 int main(int argc, char **argv)
