@@ -28,7 +28,7 @@
 
 #define LINE_MAX_BYTES	4096
 #define RESULTS_MAX	(1024 * 1024)	/* bytes; a lab's tests print some thousand */
-#define CONSOLE_MAX	(8 * 1024 * 1024)	/* bytes; a boot prints some ten thousand */
+#define CONSOLE_MAX	(2 * 1024 * 1024)	/* bytes; a boot prints some ten thousand */
 #define PATTERNS_MAX	32
 #define END_SECONDS	10		/* from the verdict to the machine's end */
 #define EXIT_TROUBLE	125		/* the machine could not be run at all */
