@@ -26,9 +26,9 @@ demo_prints_it() {
 }
 
 demo_takes_text() {
-	make -s demo TEXT='any other text, 27 bytes' >"$work/out" 2>&1 ||
-		fail "$(tail -n 3 "$work/out")" || return
-	grep -qx 'any other text, 27 bytes' "$work/out" || fail "$(cat "$work/out")"
+	text="it's \"any\" other text: \\ \$HOME 100%"
+	TEXT=$text make -s demo >"$work/out" 2>&1 || fail "$(tail -n 3 "$work/out")" || return
+	grep -qxF "$text" "$work/out" || fail "$(cat "$work/out")"
 }
 
 names_what_is_there() {

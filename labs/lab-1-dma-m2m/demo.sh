@@ -6,7 +6,7 @@ cd "$(dirname "$0")"
 # shellcheck source=labs/lib/demo.sh
 . ../lib/demo.sh
 
-text=${1:-one-two-three}
+text=$(printf '%s' "${1:-one-two-three}" | sed "s/'/'\\\\''/g")
 
 say "A Raspberry Pi: this one is $(tr -d '\0' </proc/device-tree/model)."
 run 'uname -srm'
