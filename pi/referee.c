@@ -455,6 +455,17 @@ static int referee(char **argv)
 	return could_run ? EXIT_FAILURE : EXIT_TROUBLE;
 }
 
+/*
+ * Waits for a signal, or for the terminal to be closed: that is a signal to
+ * its first process alone, which may be a make that waits for us.
+ */
+static bool terminal_is_gone(bool terminal, const sigset_t *unblocked)
+{
+	struct pollfd fd = { .fd = terminal ? STDIN_FILENO : -1 };
+
+	return ppoll(&fd, 1, NULL, unblocked) > 0;
+}
+
 /* The terminal is the machine's; it comes back as it was, whatever happened. */
 static int interactive(char **argv)
 {
@@ -467,8 +478,8 @@ static int interactive(char **argv)
 		tcgetattr(STDIN_FILENO, &saved);
 	start_machine(argv, &results, &console);
 	sigemptyset(&none);
-	while (!has_ended() && !caught)
-		sigsuspend(&none);
+	while (!has_ended() && !caught && !terminal_is_gone(terminal, &none))
+		;
 	stop_machine();
 	if (terminal)
 		tcsetattr(STDIN_FILENO, TCSADRAIN, &saved);
