@@ -182,12 +182,22 @@ next_run_is_sound() {
 	[ ! -e "$work/cache/dma-labs/partial.killed" ] || fail 'the killed run is still there'
 }
 
+# What is typed before there is a prompt is lost.
+prompt_comes() {
+	timeout 60 sh -c "until grep -q 'lab-1-dma-m2m # ' '$work/screen'; do sleep 0.1; done"
+}
+
 shell_works() {
+	mkfifo "$work/keys"
+	: >"$work/screen"
+	script -qfc 'make -s shell' "$work/screen" <"$work/keys" >/dev/null 2>&1 &
+	exec 6>"$work/keys"
+	prompt_comes || fail "no prompt: $(tail -n 5 "$work/screen")" || return
 	printf '%s\r' 'insmod dma_m2m.ko' 'echo by hand >/dev/dma_m2m_misc_dev' \
-		'cat /dev/dma_m2m_misc_dev | tr a-z A-Z' exit >"$work/keys"
-	timeout -s KILL 60 script -qec 'make -s shell' /dev/null <"$work/keys" >"$work/out" 2>&1 ||
-		fail "$(cat "$work/out")" || return
-	grep -q 'BY HAND' "$work/out" || fail "$(cat "$work/out")"
+		'cat /dev/dma_m2m_misc_dev | tr a-z A-Z' exit >&6
+	wait $! || fail "make shell ended with $?: $(tail -n 5 "$work/screen")" || return
+	exec 6>&-
+	grep -q 'BY HAND' "$work/screen" || fail "$(cat "$work/screen")"
 }
 
 trap 'kill ${mirror-} 2>/dev/null || true; rm -rf "$work"' EXIT
