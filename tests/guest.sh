@@ -204,13 +204,18 @@ session() {
 	soon test -s "$work/status" || fail "exit did not end it: $(tail -c 500 "$work/screen")"
 }
 
-interactive() {
+# opens [ARGUMENT...]: a terminal with pi/run in it; what is typed goes to fd 6.
+opens() {
+	rm -f "$work/keys"
 	mkfifo "$work/keys"
 	: >"$work/screen"
-	script -qfc "tests/guest/terminal.sh $work" "$work/screen" \
-		<"$work/keys" >/dev/null 2>&1 &
+	script -qfc "tests/guest/terminal.sh $work $*" "$work/screen" <"$work/keys" >/dev/null 2>&1 &
 	terminal=$!
 	exec 6>"$work/keys"
+}
+
+interactive() {
+	opens
 	session && ok=0 || ok=1
 	closes
 	[ "$ok" -eq 0 ] || return
@@ -246,20 +251,20 @@ ready() {
 # Every process of the marked run has the mark among its arguments; grep, which
 # is one of those that are searched, has it with brackets.
 no_process() {
-	! grep -qs "mark=[$]$$" /proc/[0-9]*/cmdline
+	! grep -qs "mark=[_]$$" /proc/[0-9]*/cmdline
 }
 
 nothing_left() {
 	soon no_process ||
-		fail "It lives on: $(grep -ls "mark=[$]$$" /proc/[0-9]*/cmdline)" || return
-	[ -z "$(ls -A "$work/tmp")" ] || fail "It left $(ls -A "$work/tmp") in TMPDIR."
+		fail "It lives on: $(grep -ls "mark=[_]$$" /proc/[0-9]*/cmdline)" || return
+	[ -z "$(ls -A "$work/tmp" 2>/dev/null)" ] || fail "It left $(ls -A "$work/tmp") in TMPDIR."
 }
 
 # ends_by SIGNAL: a run that this signal ends while its guest is at work.
 ends_by() {
 	mkdir -p "$work/tmp"
 	: >"$work/out"
-	TMPDIR=$work/tmp pi/run -l "$work/log" ${KERNEL:+-k "$KERNEL"} -a "mark=\$$$" \
+	TMPDIR=$work/tmp pi/run -l "$work/log" ${KERNEL:+-k "$KERNEL"} -a "mark=_$$" \
 		-- sh -c 'echo ready; exec sleep 1000' >"$work/out" 2>"$work/err" </dev/null &
 	run=$!
 	soon ready || fail "The guest did not start: $(cat "$work/err")" || return
@@ -273,6 +278,14 @@ by_sigkill() { ends_by KILL 9; }
 by_sigterm() { ends_by TERM 15; }
 by_sigint() { ends_by INT 2; }
 
+closed_terminal() {
+	opens -a "mark=_$$"
+	types '' '^/ # ' && ok=0 || ok=1
+	kill -KILL "$terminal"
+	closes 2>/dev/null
+	[ "$ok" -eq 0 ] && nothing_left
+}
+
 # In bsdtar's place, a program that kills pi/run.
 while_packing() {
 	mkdir -p "$work/bin" "$work/tmp"
@@ -284,7 +297,7 @@ while_packing() {
 	nothing_left
 }
 
-plan 24
+plan 25
 step "the command's exit status comes back, after all that it printed" exit_status
 step "each argument arrives as it is: spaces, quotes, a --, many and long ones" arguments
 step "files arrive at their places, whatever their names, and run" files
@@ -308,5 +321,6 @@ step "two runs at once do not disturb each other" two_at_once
 step "a run that is killed leaves nothing behind" by_sigkill
 step "so does one that is told to end" by_sigterm
 step "so does one that is interrupted" by_sigint
+step "so does a shell whose terminal is closed" closed_terminal
 step "so does one that is killed while it packs" while_packing
 finish

@@ -150,8 +150,13 @@ hangs_closed() {
 }
 
 does_not_end() {
-	machine 'ktap 1..1 "ok 1 - a"; exec sleep 1000' -k
+	machine 'ktap 1..1 "ok 1 - a"; exec sleep 1000' -k -t 1000
 	expect 1 'the guest gave its verdict, and did not end within'
+}
+
+ends_later() {
+	machine 'ktap 1..1 "ok 1 - a"; exec >/dev/null 2>&1 3>&-; exec sleep 0.5' -k -t 1000
+	expect 0
 }
 
 killed() {
@@ -301,7 +306,7 @@ bad_usage() {
 	done
 }
 
-plan 48
+plan 49
 step "a good run passes, with its results and its console kept apart" good_run
 step "without -k, the command's exit status is all that counts" no_judge_without_k
 step "what the port carries before the command is nobody's result" only_what_it_ran
@@ -329,6 +334,7 @@ step "empty lines are passed on, but for the one that belongs to the verdict" ve
 step "a machine that hangs is ended in time, and its last words are told" hangs
 step "a machine that closed its streams and lives on is ended in time" hangs_closed
 step "a machine that does not end after its verdict fails the run" does_not_end
+step "a machine that closes its streams before it ends has time to end" ends_later
 step "a machine that a signal killed fails the run, by the signal's name" killed
 step "a machine that was killed after its verdict fails the run" killed_after_verdict
 step "a machine that could not start is status 125, with its own words" could_not_start
