@@ -39,7 +39,6 @@ dies() { closes 1 '0 passed, 1 failed' dies; }
 dies_late() { closes 1 '2 passed, 1 failed' dies_late; }
 dies_mute() { closes 1 '2 passed, 1 failed' mute good; }
 lies() { closes 1 '0 passed, 2 failed' lies; }
-not_there() { closes 1 '0 passed, 1 failed' nothing; }
 
 half_a_line() { closes 1 '2 passed, 1 failed' half_a_line; }
 false_status() { closes 1 '1 passed, 1 failed' says_status; }
@@ -48,6 +47,12 @@ skipping() {
 	closes 0 '1 passed, 0 failed' skips || return
 	grep -qx '==> 1 skipped' "$work/out" || fail "No word of the skip: $(tail -n 3 "$work/out")" || return
 	closes 0 '0 passed, 0 failed' skips_all
+}
+
+not_there() {
+	tests/run nothing >"$work/out" 2>&1 && got=0 || got=$?
+	[ "$got $(tail -n 1 "$work/out")" = '2 tests/run: there is no test "tests/nothing.sh": see tests/*.sh' ] ||
+		fail "Status $got and: $(cat "$work/out")"
 }
 
 shows_all() {
@@ -93,7 +98,7 @@ step "a script that died is a failure" dies
 step "so it is when all its tests passed" dies_late
 step "so it is when it printed nothing, and the others run all the same" dies_mute
 step "a failed test and a status that says it passed are two" lies
-step "a file that is not there is a failure" not_there
+step "a test that is not there is told" not_there
 step "a last line without an end hides no status" half_a_line
 step "a test cannot print its status" false_status
 step "what is skipped is told, and is no failure" skipping
