@@ -34,7 +34,8 @@ several() { closes 1 '5 passed, 2 failed' good bad dies good; }
 short_plan() { closes 1 '1 passed, 1 failed' short; }
 no_plan() { closes 1 '1 passed, 1 failed' planless; }
 wrong_number() { closes 1 '2 passed, 1 failed' misnumbered; }
-bails_out() { closes 1 '0 passed, 1 failed' bails; }
+second_plan() { closes 1 '2 passed, 1 failed' plans_twice; }
+bails_out() { closes 1 '1 passed, 2 failed' bails bails_late; }
 dies() { closes 1 '0 passed, 1 failed' dies; }
 dies_late() { closes 1 '2 passed, 1 failed' dies_late; }
 dies_mute() { closes 1 '2 passed, 1 failed' mute good; }
@@ -77,6 +78,8 @@ test_file short 'echo 1..2; echo ok 1 - a'
 test_file planless 'echo ok 1 - a'
 test_file misnumbered 'echo 1..2; echo ok 1 - a; echo ok 3 - c'
 test_file bails 'echo Bail out! no hope; exit 1'
+test_file bails_late 'echo 1..1; echo ok 1 - a; echo Bail out! no hope'
+test_file plans_twice 'echo 1..2; echo 1..2; echo ok 1 - a; echo ok 2 - b'
 test_file dies 'echo 1..2; kill -SEGV $$'
 test_file dies_late 'echo 1..2; echo ok 1 - a; echo ok 2 - b; kill -SEGV $$'
 test_file mute 'exit 1'
@@ -86,12 +89,13 @@ test_file says_status 'echo 1..1; echo ok 1 - a; echo status 0; exit 1'
 test_file skips 'echo 1..2; echo ok 1 - a; echo "ok 2 - b # SKIP none here"'
 test_file skips_all 'echo "# no emulator here"; exit 4'
 
-plan 17
+plan 18
 step "a test that passes is counted as it says" passing
 step "a failure is counted, and is the exit status" failing
 step "the counts of several files are added up" several
 step "a short plan is a failure" short_plan
 step "a missing plan is a failure" no_plan
+step "a second plan is a failure" second_plan
 step "a wrong number is a failure" wrong_number
 step "giving up is a failure" bails_out
 step "a script that died is a failure" dies
