@@ -8,6 +8,8 @@ cd "$(dirname "$0")"
 . ../lib/ktap.sh
 # shellcheck source=labs/lib/kernel-log.sh
 . ../lib/kernel-log.sh
+# shellcheck source=labs/lib/engine.sh
+. ../lib/engine.sh
 # shellcheck source=labs/lib/witness.sh
 . ../lib/witness.sh
 
@@ -155,6 +157,81 @@ unmaps_both_buffers() {
 		fail "What was mapped and what was unmapped differ in device, length or direction."
 }
 
+# soon COMMAND...: true within a bound that no machine is too slow for.
+soon() {
+	tries=0
+	until "$@"; do
+		tries=$((tries + 1))
+		[ "$tries" -lt 600 ] || return
+		sleep 0.1
+	done
+}
+
+waits_at_most() {
+	echo "$1" >"/sys/module/$module/parameters/timeout_ms"
+}
+
+# write_in_background: fresh random bytes; what came of it is in $work/written.
+write_in_background() {
+	random 4096
+	./one_write "$device" 4096 <"$work/data" >"$work/written" &
+	writer=$!
+	soon engine_has_work || fail 'The transfer did not come to the engine.'
+}
+
+# A process that has ended is a zombie until its parent asks for it.
+writer_ended() {
+	! grep -q '^State:[[:space:]]*[^Z[:space:]]' "/proc/$writer/status" 2>/dev/null
+}
+
+works_again() {
+	transfer 4096 || return
+	cmp -s "$work/data" "$device" || fail 'The transfer after that came back changed.'
+}
+
+gives_up_a_dead_engine() {
+	engine_find "$channel" || return
+	waits_at_most 100
+	random 4096
+	engine_stop
+	witness ./one_write "$device" 4096 <"$work/data" >"$work/written"
+	stale=$(wc -c <"$device")
+	engine_start
+	[ "$(cat "$work/written")" = ETIMEDOUT ] ||
+		fail "The engine was dead, and write() returned $(cat "$work/written"), not ETIMEDOUT." || return
+	[ "$(called '^terminate')" -ge 1 ] ||
+		fail "The engine may still write later: see dmaengine_terminate_sync()." || return
+	[ "$(called '^map')" -eq "$(called '^unmap')" ] ||
+		fail "$(called '^map') buffers were mapped, $(called '^unmap') unmapped." || return
+	[ "$stale" -eq 0 ] || fail "The write failed, and read() still gives $stale bytes." || return
+	works_again
+}
+
+waits_for_a_late_engine() {
+	engine_find "$channel" || return
+	waits_at_most 60000
+	engine_stop
+	write_in_background || return
+	engine_wake
+	soon writer_ended || fail "The engine is done, and write() still waits." || return
+	[ "$(cat "$work/written")" = 4096 ] ||
+		fail "The engine answered late, but in time, and write() returned $(cat "$work/written")." || return
+	cmp -s "$work/data" "$device" || fail "What the late engine brought is not what was written."
+}
+
+lets_a_killed_writer_go() {
+	engine_find "$channel" || return
+	waits_at_most 60000
+	engine_stop
+	write_in_background || return
+	kill -KILL "$writer"
+	soon writer_ended && ended=yes || ended=''
+	engine_start
+	[ -n "$ended" ] ||
+		fail "A killed process stays in write(): see wait_for_completion_killable_timeout()." || return
+	works_again
+}
+
 gives_everything_back() {
 	rmmod "$module" 2>"$work/rmmod" || fail "rmmod: $(cat "$work/rmmod")" || return
 	[ ! -e "$device" ] || fail "The module is gone, $device is not: see misc_deregister()." || return
@@ -169,7 +246,7 @@ fi
 trap clean_up EXIT
 witness_start || true
 
-plan 9
+plan 12
 step "the module loads and makes $device" loads
 needs 1 step "write() takes what fits, and refuses what it must" takes_data
 needs 1 step "the driver holds a DMA channel" holds_channel
@@ -178,5 +255,8 @@ needs 3 step "one descriptor of the right length is prepared and submitted" subm
 needs 3 step "the engine runs each transfer, and says so by one interrupt" runs_on_the_engine
 needs 6 step "read() gives back every byte that was written, at any length" gives_back_every_byte
 needs 6 step "each buffer is unmapped as it was mapped" unmaps_both_buffers
+needs 7 step "a dead engine is given up, and the next transfer works" gives_up_a_dead_engine
+needs 7 step "an engine that answers late is waited for" waits_for_a_late_engine
+needs 7 step "a killed writer lets go at once, and the next transfer works" lets_a_killed_writer_go
 needs 1 step "the module unloads and gives its device and channel back" gives_everything_back
 finish

@@ -20,6 +20,7 @@ witness_probes() {
 		p:dma_labs/prepare bcm2835_dma_prep_dma_memcpy length=$arg4:u64
 		p:dma_labs/submit vchan_tx_submit
 		p:dma_labs/issue bcm2835_dma_issue_pending
+		p:dma_labs/terminate bcm2835_dma_terminate_all
 	EOF
 }
 
@@ -43,7 +44,7 @@ witness() {
 	[ -d "$instance" ] || skip 'this kernel has no kprobe events' || return
 	echo >"$instance/trace"
 	sh -c 'echo $$ >"$0/set_event_pid"; exec "$@"' "$instance" "$@"
-	sed -n 's/^.*: \(map\|unmap\|prepare\|submit\|issue\): ([^)]*) */\1 /p' \
+	sed -n 's/^.*: \(map\|unmap\|prepare\|submit\|issue\|terminate\): ([^)]*) */\1 /p' \
 		"$instance/trace" >"$calls"
 }
 
