@@ -84,15 +84,8 @@ needs_no_network() {
 
 # ---- an archive that cannot be trusted -----------------------------------
 
-real_archive() {
-	# shellcheck disable=SC2016 # for apt to expand
-	apt-get indextargets --format '$(REPO_URI) $(RELEASE)' 'Created-By: Packages' 'Component: main' |
-		grep -E '/debian/? [a-z]*$' | head -n 1 | cut -d ' ' -f 1
-}
-
 start_mirror() {
-	archive=${DEBIAN_MIRROR:-$(real_archive)}
-	archive=${archive%/}
+	archive=$(pi/archive main)
 	store=$work/store
 	export archive store
 	mkdir -p "$store"
