@@ -44,6 +44,7 @@ shell:
 # The tests call make as people do, not as a part of this one.
 check:
 	@pi/setup check
+	@$(MAKE) -s build/referee
 	@env -u MAKEFLAGS -u MAKELEVEL -u MFLAGS tests/run
 
 check-fresh:

@@ -1,17 +1,58 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# The solution of lab 1 passes its own tests on the emulated Pi.
+# The solution of lab 1 passes its own tests on the emulated Pi, and what is
+# tested is what was written.
 set -eu
 cd "$(dirname "$0")/.."
 # shellcheck source=labs/lib/ktap.sh
 . labs/lib/ktap.sh
 
-export SOLUTION=1
-
-passes_plain() {
-	make -s test LAB=1 >"$work/out" 2>&1 || fail "$(tail -n 5 "$work/out")"
+# Nothing may be skipped here: everything is there.
+passes() {
+	env SOLUTION=1 "$@" make -s test LAB=1 >"$work/out" 2>&1 || fail "$(tail -n 5 "$work/out")" || return
+	! grep '# SKIP' "$work/out" >"$work/skipped" || fail "$(cat "$work/skipped")"
 }
 
-plan 1
-step "lab 1's solution passes its tests" passes_plain
+passes_bounced() {
+	passes BOUNCE=1
+}
+
+passes_plain() {
+	passes BOUNCE=0
+}
+
+# A copy of the workbook in which the student's driver is the solution.
+student() {
+	git clone -q . "$work/book"
+	cp solutions/lab-1-dma-m2m/dma_m2m.c "$work/book/labs/lab-1-dma-m2m"
+	driver=$work/book/labs/lab-1-dma-m2m/dma_m2m.c
+}
+
+builds() {
+	SOLUTION='' "$work/book/pi/lab" build 1 >"$work/out" 2>&1
+}
+
+# An older file is as good as a newer one: a backup, or what tar unpacked.
+tests_what_is_written() {
+	student
+	builds || fail "$(tail -n 3 "$work/out")" || return
+	echo 'no C at all' >>"$driver"
+	touch -d 2001-01-01 "$driver"
+	! builds || fail 'An older file with other contents was not built.'
+}
+
+forgets_what_is_gone() {
+	cp solutions/lab-1-dma-m2m/dma_m2m.c "$driver"
+	echo '#define GONE 1' >"${driver%/*}/gone.h"
+	sed -i '/^#include <linux.completion.h>/i #include "gone.h"' "$driver"
+	builds || fail "$(tail -n 3 "$work/out")" || return
+	rm "${driver%/*}/gone.h"
+	! builds || fail 'A header that was removed is still included.'
+}
+
+plan 4
+step "lab 1's solution passes its tests, with each mapping a copy" passes_bounced
+step "it passes them without, too" passes_plain
+step "what is tested is what was written, not what is newest" tests_what_is_written
+step "what was removed is not used any more" forgets_what_is_gone
 finish

@@ -6,7 +6,6 @@ cd "$(dirname "$0")/.."
 # shellcheck source=labs/lib/ktap.sh
 . labs/lib/ktap.sh
 
-# Not a solution's link, nor what a test breaks on purpose.
 c_files() {
 	git ls-files '*.c' '*.h'
 }
@@ -41,9 +40,8 @@ drivers_build_silently() {
 		mkdir -p "$work/lib" "$work/$lab"
 		cp labs/lib/* "$work/lib"
 		cp labs/"$lab"/Kbuild labs/"$lab"/Makefile solutions/"$lab"/* "$work/$lab"
-		make -s -C "$work/$lab" KDIR="$(pi/kernel)/headers" ARCH=arm64 W=1 C=2 \
-			CF=-Wsparse-error KCFLAGS=-Werror CONFIG_DEBUG_INFO_BTF_MODULES= \
-			CROSS_COMPILE=aarch64-linux-gnu- CC=aarch64-linux-gnu-gcc >"$work/out" 2>&1 ||
+		pi/kbuild "$(pi/kernel)" "$work/$lab" W=1 C=2 CF=-Wsparse-error KCFLAGS=-Werror \
+			>"$work/out" 2>&1 ||
 			fail "$(cat "$work/out")" || return
 		! grep -qiE 'warning|error' "$work/out" || fail "$(cat "$work/out")" || return
 	done

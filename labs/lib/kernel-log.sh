@@ -4,7 +4,7 @@
 # shellcheck disable=SC2154,SC2034 # number, work and skipped are ktap.sh's
 
 before_step() {
-	mark="dma-labs: step $number of run $$"
+	mark="dma-labs: run $$, step $number begins"
 	echo "$mark" >/dev/kmsg
 }
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=sh
-# One KTAP line a step, with a hint below it when it fails. POSIX sh: the same
-# file runs under busybox on the emulated Pi and under dash on a real one.
+# One KTAP line a step, with a hint below it when it fails. POSIX sh: busybox
+# runs it on the emulated Pi, dash on a Debian.
 #
 #   plan 2
 #   step "the module loads" loads           runs the function loads
@@ -17,6 +17,7 @@ hints=''
 skipped=''
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+trap 'exit 130' INT TERM HUP
 
 plan() {
 	echo 'KTAP version 1'

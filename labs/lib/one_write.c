@@ -55,9 +55,11 @@ int main(int argc, char **argv)
 
 	/* The zero page is never mapped: address 64 lies in it. */
 	written = write(fd, argc == 4 ? (void *)64 : data, len);
-	if (written < 0)
+	if (written >= 0)
+		printf("%zd\n", written);
+	else if (strerrorname_np(errno))
 		puts(strerrorname_np(errno));
 	else
-		printf("%zd\n", written);
+		printf("errno %d, which user space has no name for\n", errno);
 	return EXIT_SUCCESS;
 }

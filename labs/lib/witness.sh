@@ -15,9 +15,10 @@ calls=${work:?}/calls
 # A device's name is the first thing that a struct device points to.
 witness_probes() {
 	cat <<-'EOF'
+		r:dma_labs/mapped dma_map_page_attrs bus=$retval:x64
 		p:dma_labs/map dma_map_page_attrs device=+0(+0($arg1)):string length=$arg4:u64 direction=$arg5:u32
 		p:dma_labs/unmap dma_unmap_page_attrs device=+0(+0($arg1)):string length=$arg3:u64 direction=$arg4:u32
-		p:dma_labs/prepare bcm2835_dma_prep_dma_memcpy length=$arg4:u64
+		p:dma_labs/prepare bcm2835_dma_prep_dma_memcpy to=$arg2:x64 from=$arg3:x64 length=$arg4:u64
 		p:dma_labs/submit vchan_tx_submit
 		p:dma_labs/issue bcm2835_dma_issue_pending
 		p:dma_labs/terminate bcm2835_dma_terminate_all
@@ -28,23 +29,25 @@ witness_start() {
 	[ -e "$tracing/kprobe_events" ] ||
 		mount -t tracefs tracefs "$tracing" 2>/dev/null || return 1
 	witness_stop
-	witness_probes >>"$tracing/kprobe_events" || return 1
+	witness_probes >>"$tracing/kprobe_events" 2>/dev/null || return 1
 	mkdir "$instance" && echo 1 >"$instance/events/dma_labs/enable"
 }
 
 witness_stop() {
-	[ -d "$instance" ] || return 0
-	echo 0 >"$instance/events/dma_labs/enable"
-	rmdir "$instance"
-	sed -n 's/^p:\(dma_labs[^ ]*\) .*/-:\1/p' "$tracing/kprobe_events" >"$work/probes"
+	[ -e "$tracing/kprobe_events" ] || return 0
+	if [ -d "$instance" ]; then
+		echo 0 >"$instance/events/dma_labs/enable"
+		rmdir "$instance"
+	fi
+	sed -n 's/^[pr][0-9]*:\(dma_labs[^ ]*\) .*/-:\1/p' "$tracing/kprobe_events" >"$work/probes"
 	cat "$work/probes" >>"$tracing/kprobe_events"
 }
 
 witness() {
-	[ -d "$instance" ] || skip 'this kernel has no kprobe events' || return
+	[ -d "$instance" ] || skip 'this kernel has no kprobe events, or no bcm2835-dma driver with these functions' || return
 	echo >"$instance/trace"
 	sh -c 'echo $$ >"$0/set_event_pid"; exec "$@"' "$instance" "$@"
-	sed -n 's/^.*: \(map\|unmap\|prepare\|submit\|issue\|terminate\): ([^)]*) */\1 /p' \
+	sed -n 's/^.*: \([a-z]*\): (\(dma_\|vchan_\|bcm2835_\|[^ )]* <- dma_\)[^)]*) */\1 /p' \
 		"$instance/trace" >"$calls"
 }
 

@@ -2,19 +2,20 @@
 /*
  * Lab 1: memory-to-memory copy with a streaming DMA mapping
  *
- * The way of a byte:
+ * The data path:
  *
  *	write() -> write_buf -> DMA engine -> read_buf -> read()
  *
- * The CPU carries the byte at both ends only. Between the two buffers the
- * engine does it, which knows nothing of the CPU's caches or of virtual
- * addresses: both buffers are mapped for the engine before a transfer, and
- * handed back to the CPU after it.
+ * The CPU copies at both ends only. Between the two buffers the DMA engine
+ * does, and it knows nothing of virtual addresses or of the CPU's caches: both
+ * buffers are mapped for it before a transfer, and unmapped after it.
  */
 
 #include <linux/completion.h>
+#include <linux/device.h>
 #include <linux/dma-mapping.h>
 #include <linux/dmaengine.h>
+#include <linux/err.h>
 #include <linux/fs.h>
 #include <linux/gfp.h>
 #include <linux/io.h>
@@ -22,9 +23,9 @@
 #include <linux/math.h>
 #include <linux/minmax.h>
 #include <linux/miscdevice.h>
+#include <linux/mod_devicetable.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
-#include <linux/of.h>
 #include <linux/platform_device.h>
 #include <linux/sizes.h>
 #include <linux/string.h>
@@ -33,8 +34,8 @@
 #define DMA_M2M_BUF_SIZE	SZ_64K
 
 /*
- * The engine is given whole 32-bit words. A length that is no multiple of four
- * makes the engine of the emulated Pi (QEMU 7.2) run on for ever.
+ * The engine is given whole 32-bit words. It takes any length by its data sheet,
+ * but QEMU's model of it (7.2) never ends on one that is no multiple of four.
  */
 #define DMA_M2M_WORD		sizeof(u32)
 
@@ -47,10 +48,11 @@ MODULE_PARM_DESC(timeout_ms, "longest wait for one transfer, in ms (default 1000
  * @misc: the character device, /dev/dma_m2m_misc_dev
  * @dev: the platform device, for messages
  * @chan: the DMA channel, held from probe to removal
- * @lock: one transfer at a time; guards all below
+ * @lock: one transfer at a time; guards the contents of both buffers, @src,
+ *	@dst and @len
  * @done: completed by the engine's callback; lives as long as the channel
- * @write_buf: what write() took in, the source of the transfer
- * @read_buf: what the engine brought, given out by read()
+ * @write_buf: source of the transfer, filled by write()
+ * @read_buf: destination of the transfer, given out by read()
  * @src: @write_buf as the engine sees it, valid during a transfer
  * @dst: @read_buf as the engine sees it, valid during a transfer
  * @len: valid bytes in @read_buf, 0 after a failed transfer
@@ -121,8 +123,8 @@ static void dma_m2m_callback(void *data)
 
 /*
  * Describe the transfer and queue it. From dmaengine_submit() on the
- * descriptor belongs to the engine; the cookie stands for it. Nothing moves
- * yet.
+ * descriptor belongs to the engine; the cookie, or a negative errno, is what we
+ * keep. Nothing moves yet.
  */
 static dma_cookie_t dma_m2m_submit(struct dma_m2m *m2m, size_t len)
 {
@@ -171,10 +173,13 @@ static int dma_m2m_transfer(struct dma_m2m *m2m, size_t len)
 		return ret;
 
 	cookie = dma_m2m_submit(m2m, len);
-	dev_dbg(m2m->dev, "submitted on %s, cookie %d\n",
-		dma_chan_name(m2m->chan), cookie);
-	ret = dma_submit_error(cookie) ? cookie : dma_m2m_wait(m2m, cookie);
-	dev_dbg(m2m->dev, "cookie %d ended with %d\n", cookie, ret);
+	ret = dma_submit_error(cookie);
+	if (!ret) {
+		dev_dbg(m2m->dev, "submitted on %s, cookie %d\n",
+			dma_chan_name(m2m->chan), cookie);
+		ret = dma_m2m_wait(m2m, cookie);
+		dev_dbg(m2m->dev, "cookie %d ended with %d\n", cookie, ret);
+	}
 
 	dma_m2m_unmap(m2m, len);
 	return ret;
@@ -214,7 +219,8 @@ static ssize_t dma_m2m_read(struct file *file, char __user *ubuf, size_t count,
 
 /*
  * Each write() is one transfer. What does not fit the buffer is left to the
- * caller's next write(): a short write, as from any other file.
+ * caller's next write(): a short write, as from any other file. The copy is then
+ * read from its start, through this file too.
  */
 static ssize_t dma_m2m_write(struct file *file, const char __user *ubuf,
 			     size_t count, loff_t *ppos)
@@ -231,8 +237,10 @@ static ssize_t dma_m2m_write(struct file *file, const char __user *ubuf,
 	m2m->len = 0;
 	if (!copy_from_user(m2m->write_buf, ubuf, len))
 		ret = dma_m2m_copy(m2m, len);
-	if (!ret)
+	if (!ret) {
 		m2m->len = len;
+		*ppos = 0;
+	}
 	mutex_unlock(&m2m->lock);
 	return ret ? ret : len;
 }
@@ -241,7 +249,7 @@ static const struct file_operations dma_m2m_fops = {
 	.owner = THIS_MODULE,
 	.read = dma_m2m_read,
 	.write = dma_m2m_write,
-	.llseek = default_llseek,
+	.llseek = noop_llseek,
 };
 
 /*
@@ -254,7 +262,10 @@ static void *dma_m2m_alloc(struct device *dev)
 					   get_order(DMA_M2M_BUF_SIZE));
 }
 
-/* Stop, then release: releasing alone would leave a running transfer behind. */
+/*
+ * No transfer runs any more: each wait ends it. But its callback may, and a
+ * channel is never given back without being sure.
+ */
 static void dma_m2m_release_chan(void *data)
 {
 	struct dma_chan *chan = data;
@@ -331,8 +342,9 @@ static const struct of_device_id dma_m2m_of_match[] = {
 MODULE_DEVICE_TABLE(of, dma_m2m_of_match);
 
 /*
- * An open file keeps the module, but would not keep the device: unbinding by
- * hand in sysfs, which would free the buffers under it, is switched off.
+ * An open file keeps the module, but not the device, and the buffers go with the
+ * device: so unbinding through sysfs is switched off. Removing the overlay at run
+ * time has the same effect and is not prevented: do not, while a file is open.
  */
 static struct platform_driver dma_m2m_driver = {
 	.probe = dma_m2m_probe,
