@@ -148,9 +148,9 @@ static void take_ktap(const char *line)
 {
 	if (!strncmp(line, "1..", 3))
 		take_plan(line);
-	else if (!strncmp(line, "ok", 2))
+	else if (!strncmp(line, "ok ", 3) || !strcmp(line, "ok"))
 		take_result(line, true);
-	else if (!strncmp(line, "not ok", 6))
+	else if (!strncmp(line, "not ok ", 7) || !strcmp(line, "not ok"))
 		take_result(line, false);
 	else if (!strncmp(line, "Bail out!", 9))
 		blame("the tests gave up: %s", line);
@@ -359,9 +359,8 @@ static void out_of_time(void)
 	if (run.status >= 0)
 		blame("the guest gave its verdict, and did not end within %d s", END_SECONDS);
 	else
-		blame("no verdict within %d s: after result %d the guest hung, or QEMU did\n"
-		      "  (a DMA length that is no multiple of four makes QEMU run on for ever);\n"
-		      "  last on the console: %s", option.seconds, run.results, run.last);
+		blame("no verdict within %d s: after result %d the guest hung, or QEMU did; last on the console: %s",
+		      option.seconds, run.results, run.last);
 	run.stop = true;
 }
 
@@ -521,6 +520,7 @@ static void die_of_usage(void)
 
 static void parse(int argc, char **argv)
 {
+	char *end;
 	int c;
 
 	while ((c = getopt(argc, argv, "+kit:l:r:")) != -1) {
@@ -532,7 +532,9 @@ static void parse(int argc, char **argv)
 			option.interactive = true;
 			break;
 		case 't':
-			option.seconds = atoi(optarg);
+			option.seconds = strtol(optarg, &end, 10);
+			if (*end)
+				die_of_usage();
 			break;
 		case 'l':
 			option.log = optarg;
