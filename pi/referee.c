@@ -359,7 +359,7 @@ static void out_of_time(void)
 	if (run.status >= 0)
 		blame("the guest gave its verdict, and did not end within %d s", END_SECONDS);
 	else
-		blame("no verdict within %d s: after result %d the guest hung, or QEMU did; last on the console: %s",
+		blame("no verdict within %d s: after result %d it hung; last on the console: %s",
 		      option.seconds, run.results, run.last);
 	run.stop = true;
 }

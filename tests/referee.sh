@@ -132,7 +132,7 @@ verdict_without_line_end() {
 
 hangs() {
 	machine 'begin; say "1..2\nok 1 - a"; log "[3.3] The last"; exec sleep 1000' -k -t 1
-	expect 1 'no verdict within 1 s: after result 1' && expect 1 'last on the console: [3.3] The last'
+	expect 1 'no verdict within 1 s: after result 1 it hung' && expect 1 'last on the console: [3.3] The last'
 }
 
 verdict_after_half_a_line() {
