@@ -35,7 +35,7 @@ random() {
 # write_once LENGTH [bad]: what one write(2) of $work/data returned. A driver that
 # does not come back is the commonest mistake: it is killed, if it can be.
 write_once() {
-	timeout -s KILL 20 ./one_write "$device" "$@" <"$work/data" || echo 'nothing within 20 s'
+	timeout -s KILL 10 ./one_write "$device" "$@" <"$work/data" || echo 'nothing within 10 s'
 }
 
 # transfer LENGTH: writes fresh random bytes to the device in one write(2).
@@ -85,7 +85,7 @@ new_in() {
 watch_a_write() {
 	[ ! -e "$calls" ] || return 0
 	random 4096
-	witness ./one_write "$device" 4096 <"$work/data" >/dev/null || return
+	witness timeout -s KILL 10 ./one_write "$device" 4096 <"$work/data" >/dev/null || return
 	grep -E "device=\"($controller|.*dma-m2m)\"" "$calls" >"$work/mappings" || true
 }
 
@@ -113,20 +113,20 @@ Does probe() run: is its compatible string the node's? tr '\\0' '\\n' </proc/dev
 Does it reach misc_register(), with the right name?"
 }
 
+# Whether the transfer itself works is for later steps to say.
 takes_data() {
-	random 16
-	for length in 16 0; do
-		written=$(write_once "$length")
-		[ "$written" = "$length" ] ||
-			fail "A write() of $length bytes returned $written." || return
-	done
+	: >"$work/data"
+	written=$(write_once 0)
+	[ "$written" = 0 ] || fail "A write() of no bytes returned $written." || return
 	written=$(write_once 16 bad)
 	[ "$written" = EFAULT ] ||
 		fail "A write() from a bad address returned $written: what did copy_from_user() return?" || return
 	random $((buffer + 4096))
 	written=$(write_once $((buffer + 4096)))
-	[ "$written" = "$buffer" ] ||
-		fail "A write() of $((buffer + 4096)) bytes returned $written, not the $buffer that fit the buffer."
+	case $written in
+	"$buffer" | ETIMEDOUT | EIO | ENOMEM | nothing*) ;;
+	*) fail "A write() of $((buffer + 4096)) bytes returned $written, not the $buffer that fit the buffer." ;;
+	esac
 }
 
 holds_channel() {

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=sh
-# What a process makes the kernel do: probes on the functions of the DMA API,
+# What a process and its children make the kernel do: probes on the functions of the DMA API,
 # recorded by the kernel's own tracing while one command runs. No driver can
 # pretend to have called them.
 #
@@ -30,7 +30,8 @@ witness_start() {
 		mount -t tracefs tracefs "$tracing" 2>/dev/null || return 1
 	witness_stop
 	witness_probes >>"$tracing/kprobe_events" 2>/dev/null || return 1
-	mkdir "$instance" && echo 1 >"$instance/events/dma_labs/enable"
+	mkdir "$instance" && echo 1 >"$instance/options/event-fork" &&
+		echo 1 >"$instance/events/dma_labs/enable"
 }
 
 witness_stop() {
@@ -46,7 +47,7 @@ witness_stop() {
 witness() {
 	[ -d "$instance" ] || skip 'this kernel has no kprobe events, or no bcm2835-dma driver with these functions' || return
 	echo >"$instance/trace"
-	sh -c 'echo $$ >"$0/set_event_pid"; exec "$@"' "$instance" "$@"
+	sh -c 'echo $$ >"$0/set_event_pid"; exec "$@"' "$instance" "$@" || true
 	sed -n 's/^.*: \([a-z]*\): (\(dma_\|vchan_\|bcm2835_\|[^ )]* <- dma_\)[^)]*) */\1 /p' \
 		"$instance/trace" >"$calls"
 }
