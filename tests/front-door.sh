@@ -37,8 +37,8 @@ no_driver_yet() {
 compile_error() {
 	git clone -q . "$work/broken"
 	echo 'int x = ;' >>"$work/broken/solutions/lab-1-dma-m2m/dma_m2m.c"
-	refuses 'does not build: see above' make -C "$work/broken" test || return
-	grep -q 'dma_m2m.c:[0-9]*:[0-9]*: error: expected expression' "$work/out" ||
+	refuses 'lab-1-dma-m2m does not build: see above' make -C "$work/broken" test || return
+	grep -q '^solutions/lab-1-dma-m2m/dma_m2m.c:[0-9]*:[0-9]*: error: expected expression' "$work/out" ||
 		fail "the compiler's words are missing: $(cat "$work/out")"
 }
 

@@ -66,7 +66,7 @@ tree_compiles() {
 }
 
 files_name_their_licence() {
-	git ls-files | grep -vE '\.md$|^LICENSE$|^\.|/kernel-reports$|/next-steps$' | while read -r file; do
+	git ls-files | grep -vE '\.md$|^LICENSE$|^\.|/kernel-reports$|/next-steps$|/shell-hints$' | while read -r file; do
 		[ -h "$file" ] || head -n 3 "$file" | grep -q 'SPDX-License-Identifier: GPL-2.0' || echo "$file"
 	done >"$work/out"
 	[ ! -s "$work/out" ] || fail "no licence in: $(cat "$work/out")"

@@ -6,6 +6,12 @@ cd "$(dirname "$0")"
 # shellcheck source=labs/lib/demo.sh
 . ../lib/demo.sh
 
+case ${1-} in
+-*)
+	echo 'demo.sh: the text goes to echo: it cannot begin with "-"' >&2
+	exit 2
+	;;
+esac
 text=$(printf '%s' "${1:-one-two-three}" | sed "s/'/'\\\\''/g")
 
 say "A Raspberry Pi: this one is $(tr -d '\0' </proc/device-tree/model)."

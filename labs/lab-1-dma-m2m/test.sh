@@ -35,14 +35,24 @@ random() {
 # write_once LENGTH [bad]: what one write(2) of $work/data returned. A driver that
 # does not come back is the commonest mistake: it is killed, if it can be.
 write_once() {
-	timeout -s KILL 10 ./one_write "$device" "$@" <"$work/data" || echo 'nothing within 10 s'
+	timeout -s KILL 10 ./one_write "$device" "$@" <"$work/data" 2>/dev/null && return
+	case $? in
+	137) echo 'nothing within 10 s' ;;
+	*) echo 'nothing: the driver crashed' ;;
+	esac
 }
 
 # transfer LENGTH: writes fresh random bytes to the device in one write(2).
 transfer() {
 	random "$1"
 	written=$(write_once "$1")
-	[ "$written" = "$1" ] || fail "A write() of $1 bytes returned $written."
+	case $written in
+	"$1") ;;
+	ETIMEDOUT | 'nothing within'*) fail \
+		"A write() of $1 bytes returned $written. Is the transfer started, by
+dma_async_issue_pending()? Is the callback set, and does it call complete()?" ;;
+	*) fail "A write() of $1 bytes returned $written." ;;
+	esac
 }
 
 # reads_back: the device gives $work/data, then its end.
@@ -109,8 +119,8 @@ loads() {
 	channels_in_use | new_in channels >"$work/ours"
 	[ -c "$device" ] || fail \
 		"The module is loaded, but there is no $device.
-Does probe() run: is its compatible string the node's? tr '\\0' '\\n' </proc/device-tree/soc/dma-m2m/compatible
-Does it reach misc_register(), with the right name?"
+Does probe() run: is the compatible string that of /proc/device-tree/soc/dma-m2m?
+Does it reach misc_register()? Is the name right? There is: $(echo /dev/dma*)"
 }
 
 # Whether the transfer itself works is for later steps to say.
@@ -145,7 +155,8 @@ maps_both_buffers() {
 		"A buffer was not mapped for $controller, the device that moves the data:
 see dmaengine_get_dma_device()." || return
 	[ "$(mappings '^map .* direction=1$')" -eq 1 ] && [ "$(mappings '^map .* direction=2$')" -eq 1 ] ||
-		fail "The source goes DMA_TO_DEVICE, the destination comes DMA_FROM_DEVICE." || return
+		fail "The source goes DMA_TO_DEVICE (1), the destination comes DMA_FROM_DEVICE (2); seen:
+$(grep '^map ' "$work/mappings")" || return
 	[ "$(mappings '^map .* length=4096 ')" -eq 2 ] ||
 		fail "4096 bytes were written, but not 4096 mapped at each end."
 }
@@ -164,19 +175,19 @@ to=$(bus_of 2) from=$(bus_of 1) length=4096, the bus addresses that dma_map_sing
 runs_on_the_engine() {
 	[ -n "$irq" ] || skip "$channel shares its interrupt with other channels" || return
 	before=$(our_interrupts)
-	for _ in 1 2 3 4 5 6 7 8 9 10; do
-		transfer 4096 || fail "Without dma_async_issue_pending() nothing moves." || return
+	for _ in 1 2 3 4 5; do
+		transfer 4096 || return
 	done
 	raised=$(($(our_interrupts) - before))
-	[ "$raised" -eq 10 ] || fail \
-		"10 writes raised $raised interrupts of the DMA controller, not one each:
+	[ "$raised" -eq 5 ] || fail \
+		"5 writes raised $raised interrupts of the DMA controller, not one each:
 without dma_async_issue_pending() nothing moves, and a copy by the CPU raises none."
 }
 
 # A length that is no multiple of four makes QEMU run on for ever: say so first.
 gives_back_every_byte() {
 	echo 'dma-labs: lengths that are no multiple of 4 come now' >/dev/kmsg
-	for length in 4 4096 65536 1 3 5 63 65 4095 4097 65535; do
+	for length in 4 65536 1 2 3 63 4097 65535; do
 		transfer "$length" && reads_back || return
 	done
 	dd if="$device" bs=4099 2>/dev/null | cmp -s - "$work/data" ||
@@ -192,7 +203,10 @@ unmaps_both_buffers() {
 	sed -n 's/^map //p' "$work/mappings" | sort >"$work/mapped"
 	sed -n 's/^unmap //p' "$work/mappings" | sort >"$work/unmapped"
 	cmp -s "$work/mapped" "$work/unmapped" ||
-		fail "What was mapped and what was unmapped differ in device, length or direction." || return
+		fail "dma_unmap_single() has to undo each dma_map_single(). Mapped:
+$(cat "$work/mapped")
+Unmapped:
+$(cat "$work/unmapped")" || return
 	[ "$(sed -n '/^issue/,$p' "$calls" | grep -c '^unmap ')" -eq "$(called '^unmap ')" ] ||
 		fail "A buffer was unmapped before the engine had it: see dma_async_issue_pending()."
 }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-# shellcheck shell=sh
+# shellcheck shell=sh disable=SC2154 # work is ktap.sh's
 # After ktap.sh: makes the DMA controller misbehave, at its registers (BCM2835 ARM
 # Peripherals, chapter 4): a channel whose bit in ENABLE is clear never answers.
 #
@@ -19,9 +19,11 @@ register() {
 # that the firmware leaves to Linux.
 engine_find() {
 	owner=$(readlink -f "/sys/class/dma/$1/device")
-	engine=0x$(basename "$owner" .dma)
-	register "$engine" >/dev/null 2>&1 ||
-		skip 'the engine cannot be stopped: boot with iomem=relaxed, install busybox' || return
+	engine=${owner##*/}
+	engine=0x${engine%%.*}
+	register "$engine" >"$work/devmem" 2>&1 ||
+		skip "the engine cannot be stopped: is iomem=relaxed set, and busybox there? $(head -n 1 "$work/devmem")" ||
+		return
 	mask=0x$(od -An -v -t x1 "$owner/of_node/brcm,dma-channel-mask" | tr -d ' ')
 	left=${1##*chan}
 	bit=0

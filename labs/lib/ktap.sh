@@ -13,6 +13,7 @@
 passed=0
 number=0
 failed=' '
+not_reached=' '
 hints=''
 skipped=''
 work=$(mktemp -d)
@@ -69,12 +70,21 @@ step() {
 	fi
 }
 
-# needs N step TITLE FUNCTION: without step N there is nothing to test.
+# needs N step TITLE FUNCTION: without step N there is nothing to test. What is
+# named is the step that N itself was not reached for.
 needs() {
 	case $failed in
 	*" $1 "*)
 		number=$((number + 1))
-		hints="# Not reached: it needs step $1.
+		root=$1
+		case $not_reached in
+		*" $1:"*)
+			root=${not_reached#*" $1:"}
+			root=${root%% *}
+			;;
+		esac
+		not_reached="$not_reached$number:$root "
+		hints="# Not reached: it needs step $root.
 "
 		say_not_ok "$3"
 		;;
@@ -87,6 +97,8 @@ needs() {
 # Exit status: 0 all passed, 1 a step failed, 4 nothing could be tested.
 finish() {
 	if [ "$failed" != ' ' ]; then
+		first=${failed# }
+		echo "# $passed of $number passed. Begin with step ${first%% *}."
 		exit 1
 	elif [ "$passed" -eq 0 ]; then
 		exit 4

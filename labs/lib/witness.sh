@@ -28,7 +28,7 @@ witness_probes() {
 witness_start() {
 	[ -e "$tracing/kprobe_events" ] ||
 		mount -t tracefs tracefs "$tracing" 2>/dev/null || return 1
-	witness_stop
+	! grep -q dma_labs "$tracing/kprobe_events" || witness_stop
 	witness_probes >>"$tracing/kprobe_events" 2>/dev/null || return 1
 	mkdir "$instance" && echo 1 >"$instance/options/event-fork" &&
 		echo 1 >"$instance/events/dma_labs/enable"
