@@ -51,6 +51,9 @@ transfer() {
 	ETIMEDOUT | 'nothing within'*) fail \
 		"A write() of $1 bytes returned $written. Is the transfer started, by
 dma_async_issue_pending()? Is the callback set, and does it call complete()?" ;;
+	EIO) fail \
+		"A write() of $1 bytes returned EIO: the buffers differ.
+Are they compared only after dma_unmap_single()? Until then they are the engine's." ;;
 	*) fail "A write() of $1 bytes returned $written." ;;
 	esac
 }
