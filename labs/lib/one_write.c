@@ -4,7 +4,8 @@
  *
  * The kernel is asked once, with the length that was given and, if so wished,
  * with an address that does not exist: a shell can do neither. Prints what
- * write(2) returned, or the name of its error.
+ * write(2) returned, or the name of its error. A driver that does not come back
+ * is given ten seconds, then SIGALRM ends us, if the driver can be ended.
  */
 
 #define _GNU_SOURCE
@@ -53,6 +54,7 @@ int main(int argc, char **argv)
 	if (fd < 0)
 		return fail(argv[1]);
 
+	alarm(10);
 	/* The zero page is never mapped: address 64 lies in it. */
 	written = write(fd, argc == 4 ? (void *)64 : data, len);
 	if (written >= 0)

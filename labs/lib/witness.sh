@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=sh
-# What a process and its children make the kernel do: probes on the functions of the DMA API,
+# What a process makes the kernel do: probes on the functions of the DMA API,
 # recorded by the kernel's own tracing while one command runs. No driver can
 # pretend to have called them.
 #
 #   witness_start
-#   witness COMMAND...      its standard output is kept; the calls are in $calls
+#   can_witness             a step that cannot do without skips itself
+#   witness COMMAND...      runs it; the calls are in $calls
 #   witness_stop
 
 tracing=/sys/kernel/tracing
@@ -30,8 +31,7 @@ witness_start() {
 		mount -t tracefs tracefs "$tracing" 2>/dev/null || return 1
 	! grep -q dma_labs "$tracing/kprobe_events" || witness_stop
 	witness_probes >>"$tracing/kprobe_events" 2>/dev/null || return 1
-	mkdir "$instance" && echo 1 >"$instance/options/event-fork" &&
-		echo 1 >"$instance/events/dma_labs/enable"
+	mkdir "$instance" && echo 1 >"$instance/events/dma_labs/enable"
 }
 
 witness_stop() {
@@ -44,12 +44,21 @@ witness_stop() {
 	cat "$work/probes" >>"$tracing/kprobe_events"
 }
 
+can_witness() {
+	[ -d "$instance" ] ||
+		skip 'this kernel has no kprobe events, or no bcm2835-dma driver with these functions'
+}
+
 witness() {
-	[ -d "$instance" ] || skip 'this kernel has no kprobe events, or no bcm2835-dma driver with these functions' || return
+	[ -d "$instance" ] || {
+		"$@"
+		return
+	}
 	echo >"$instance/trace"
-	sh -c 'echo $$ >"$0/set_event_pid"; exec "$@"' "$instance" "$@" || true
+	sh -c 'echo $$ >"$0/set_event_pid"; exec "$@"' "$instance" "$@" && status=0 || status=$?
 	sed -n 's/^.*: \([a-z]*\): (\(dma_\|vchan_\|bcm2835_\|[^ )]* <- dma_\)[^)]*) */\1 /p' \
 		"$instance/trace" >"$calls"
+	return "$status"
 }
 
 # called PATTERN: how many of the recorded calls match.
