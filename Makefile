@@ -21,8 +21,9 @@ export LAB SOLUTION BOARD KERNEL TEXT
 #:   make shell LAB=1       a shell there, with the lab's module at hand
 #:   make clean             removes build/ (the downloads stay, in the cache)
 #:
-#: What test, demo and shell take besides:
+#: What test and shell take besides:
 #:   SOLUTION=1             the solution instead of your own files
+#: What test, shell and demo take:
 #:   KERNEL=6.12            another Debian kernel (default: your release's)
 #:   BOARD=raspi3b          the board
 help:
