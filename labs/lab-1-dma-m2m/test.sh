@@ -192,7 +192,7 @@ without dma_async_issue_pending() nothing moves, and a copy by the CPU raises no
 
 # A length that is no multiple of four makes QEMU run on for ever: say so first.
 gives_back_every_byte() {
-	echo 'dma-labs: lengths that are no multiple of 4 come now' >/dev/kmsg
+	echo '<6>dma-labs: lengths that are no multiple of 4 come now' >/dev/kmsg
 	for length in 4 65536 1 2 3 63 4097 65535; do
 		transfer "$length" && reads_back "$length" || return
 	done

@@ -5,7 +5,7 @@
 
 before_step() {
 	mark="dma-labs: run $$, step $number begins"
-	echo "$mark" >/dev/kmsg
+	echo "<6>$mark" >/dev/kmsg
 }
 
 # What reports trouble in the kernel log since the step's mark.
