@@ -6,23 +6,13 @@ set -eu
 cd "$(dirname "$0")/.."
 # shellcheck source=labs/lib/ktap.sh
 . labs/lib/ktap.sh
+# shellcheck source=tests/lib/expect.sh
+. tests/lib/expect.sh
 
 # guest ARGUMENT...: pi/run with these arguments; KERNEL= is the kernel.
 guest() {
 	pi/run -l "$work/log" ${KERNEL:+-k "$KERNEL"} "$@" >"$work/out" 2>"$work/err" </dev/null &&
 		got=0 || got=$?
-}
-
-# expect STATUS WORDS: how it ended, and what it then said; no WORDS: nothing.
-expect() {
-	[ "$got" -eq "$1" ] ||
-		fail "The exit status was $got, not $1: $(cat "$work/err")" || return
-	if [ -n "${2-}" ]; then
-		grep -qF -- "$2" "$work/err" ||
-			fail "The cause is not \"$2\": $(cat "$work/err")"
-	else
-		[ ! -s "$work/err" ] || fail "It complained: $(cat "$work/err")"
-	fi
 }
 
 # prints PATTERN: a line of the results is like that.
@@ -154,8 +144,7 @@ builds_warn() {
 	folder=$(pi/kernel ${KERNEL:+"$KERNEL"}) || fail 'No kernel: see above.' || return
 	mkdir "$work/warn"
 	cp tests/guest/Kbuild tests/guest/warn.c "$work/warn"
-	make -s -C "$folder/headers" M="$work/warn" W=1 ARCH=arm64 CROSS_COMPILE=aarch64-linux-gnu- \
-		CC=aarch64-linux-gnu-gcc CONFIG_DEBUG_INFO_BTF_MODULES= >"$work/make" 2>&1 ||
+	pi/kbuild "$folder" "$folder/headers" M="$work/warn" W=1 >"$work/make" 2>&1 ||
 		fail "$(tail -n 5 "$work/make")"
 }
 

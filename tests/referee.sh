@@ -6,6 +6,8 @@ set -eu
 cd "$(dirname "$0")/.."
 # shellcheck source=labs/lib/ktap.sh
 . labs/lib/ktap.sh
+# shellcheck source=tests/lib/expect.sh
+. tests/lib/expect.sh
 
 referee=$(realpath "${REFEREE:-build/referee}")
 reports=$PWD/labs/lib/kernel-reports
@@ -24,18 +26,6 @@ machine() {
 		verdict() { say \"pi: exit \$1\"; }
 		ktap() { begin; for line; do say \"\$line\"; done; verdict \"\${status-0}\"; }
 		$script" >"$work/out" 2>"$work/err" && got=0 || got=$?
-}
-
-# expect STATUS WORDS: how it ended, and what it then said; no WORDS: nothing.
-expect() {
-	[ "$got" -eq "$1" ] ||
-		fail "The exit status was $got, not $1: $(cat "$work/err")" || return
-	if [ -n "${2-}" ]; then
-		grep -qF -- "$2" "$work/err" ||
-			fail "The cause is not \"$2\": $(cat "$work/err")"
-	else
-		[ ! -s "$work/err" ] || fail "It complained: $(cat "$work/err")"
-	fi
 }
 
 # prints LINE: the LINE is among the results that were passed on.
