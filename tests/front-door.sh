@@ -93,8 +93,10 @@ start_mirror() {
 		skip "no network" || return
 	port=$((20000 + $$ % 20000))
 	socat "TCP-LISTEN:$port,bind=127.0.0.1,reuseaddr,fork" \
-		EXEC:tests/bad-mirror 2>/dev/null &
+		EXEC:tests/bad-mirror >/dev/null 2>&1 &
 	mirror=$!
+	timeout 20 sh -c "until socat -u OPEN:/dev/null TCP:127.0.0.1:$port; do sleep 0.1; done" 2>/dev/null ||
+		fail "the archive's port $port cannot be had: run this again"
 }
 
 # What pi/kernel does with this archive: good, tampered or cut.
