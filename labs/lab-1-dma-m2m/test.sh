@@ -198,6 +198,10 @@ gives_back_every_byte() {
 	done
 	dd if="$device" bs=4099 2>/dev/null | cmp -s - "$work/data" ||
 		fail "read() of 4099 bytes at a time gives other bytes than read() of all." || return
+	random 8
+	{ cat "$work/data" >&5 && cmp -s "$work/data" - <&5 && cat "$work/data" >&5 &&
+		cmp -s "$work/data" - <&5; } 5<>"$device" ||
+		fail "A file that was opened once does not read back what it wrote: see *ppos." || return
 	random $((buffer + 5))
 	cat "$work/data" >"$device"
 	tail -c 5 "$work/data" | cmp -s - "$device" ||
