@@ -263,8 +263,8 @@ static void *dma_m2m_alloc(struct device *dev)
 }
 
 /*
- * No transfer runs any more: each wait ends it. But its callback may, and a
- * channel is never given back without being sure.
+ * Each wait has ended its transfer, but the last callback may still be running:
+ * the channel is terminated and synchronised before it is given back.
  */
 static void dma_m2m_release_chan(void *data)
 {
