@@ -12,25 +12,14 @@ cd "$(dirname "$0")"
 . ../lib/engine.sh
 # shellcheck source=labs/lib/witness.sh
 . ../lib/witness.sh
+# shellcheck source=labs/lib/driver.sh
+. ../lib/driver.sh
 
 module=dma_m2m
+ko=dma_m2m.ko
 device=/dev/dma_m2m_misc_dev
+node=dma-m2m
 buffer=65536
-
-clean_up() {
-	witness_stop
-	! loaded || rmmod "$module"
-	rm -rf "$work"
-}
-
-loaded() {
-	grep -q "^$module " /proc/modules
-}
-
-# random LENGTH: that many fresh random bytes, in $work/data.
-random() {
-	head -c "$1" /dev/urandom >"$work/data"
-}
 
 # write_once LENGTH [bad]: what one write(2) of $work/data returned. The shell's
 # own words about a process that was killed are of no use.
@@ -71,30 +60,6 @@ Is the buffer read only after dma_unmap_single()? Does read() move *ppos on, and
 
 # ---- the kernel's books -----------------------------------------------------
 
-# The channels in use, one name a line.
-channels_in_use() {
-	for channel in /sys/class/dma/dma*chan*; do
-		read -r clients <"$channel/in_use"
-		[ "$clients" -eq 0 ] || echo "${channel##*/}"
-	done
-}
-
-# "IRQ COUNT" of each line of the DMA controller, all processors added up.
-dma_interrupts() {
-	awk '/DMA IRQ/ { n = 0; for (i = 2; i <= NF && $i ~ /^[0-9]+$/; i++) n += $i; print $1, n }' \
-		/proc/interrupts
-}
-
-# The interrupts of the line that appeared when the driver took its channel.
-our_interrupts() {
-	dma_interrupts | awk -v irq="$irq" '$1 == irq { print $2 }'
-}
-
-# new_in LIST: the lines on standard input that are not in $work/LIST.
-new_in() {
-	sort - "$work/$1" "$work/$1" | uniq -u
-}
-
 # One write(2) of a page, with the kernel's calls recorded; once is enough. Other
 # devices' mappings, by an interrupt that came in between, are not ours.
 watch_a_write() {
@@ -117,18 +82,6 @@ bus_of() {
 
 # ---- the steps --------------------------------------------------------------
 
-loads() {
-	dma_interrupts | cut -d ' ' -f 1 >"$work/irqs"
-	channels_in_use >"$work/channels"
-	insmod "./$module.ko" 2>"$work/insmod" ||
-		fail "insmod: $(cat "$work/insmod"). Does probe() return an error? dmesg tells." || return
-	channels_in_use | new_in channels >"$work/ours"
-	[ -c "$device" ] || fail \
-		"The module is loaded, but there is no $device.
-Does probe() run: is the compatible string that of /proc/device-tree/soc/dma-m2m?
-Does it reach misc_register()? Is the name right? There is: $(echo /dev/dma*)"
-}
-
 # Whether the transfer itself works is for later steps to say.
 takes_data() {
 	: >"$work/data"
@@ -143,14 +96,6 @@ takes_data() {
 	"$buffer" | ETIMEDOUT | EIO | ENOMEM | nothing*) ;;
 	*) fail "A write() of $((buffer + 4096)) bytes returned $written, not the $buffer that fit the buffer." ;;
 	esac
-}
-
-holds_channel() {
-	channel=$(cat "$work/ours")
-	[ "$(wc -w <"$work/ours")" -eq 1 ] ||
-		fail "insmod took these channels, not one: \"$channel\". See dma_request_chan_by_mask()." || return
-	controller=$(basename "$(readlink -f "/sys/class/dma/$channel/device")")
-	irq=$(dma_interrupts | cut -d ' ' -f 1 | new_in irqs)
 }
 
 maps_both_buffers() {
@@ -223,32 +168,11 @@ $(cat "$work/unmapped")" || return
 
 # ---- an engine that misbehaves ----------------------------------------------
 
-# soon COMMAND...: true within 20 s, where milliseconds are expected.
-soon() {
-	tries=0
-	until "$@"; do
-		tries=$((tries + 1))
-		[ "$tries" -lt 200 ] || return
-		sleep 0.1
-	done
-}
-
-waits_at_most() {
-	echo "$1" >"/sys/module/$module/parameters/timeout_ms" 2>/dev/null ||
-		fail "The module has no parameter timeout_ms that root may change: see module_param()."
-}
-
-# write_in_background: fresh random bytes; what came of it is in $work/written.
+# write_in_background: fresh random bytes; what came of it will be in $work/said.
 write_in_background() {
 	random 4096
-	./one_write "$device" 4096 <"$work/data" >"$work/written" &
-	writer=$!
+	background ./one_write "$device" 4096
 	soon engine_has_work || fail 'The transfer did not come to the engine.'
-}
-
-# A process that has ended is a zombie until its parent asks for it.
-writer_ended() {
-	! grep -q '^State:[[:space:]]*[^Z[:space:]]' "/proc/$writer/status" 2>/dev/null
 }
 
 works_again() {
@@ -260,16 +184,16 @@ gives_up_a_dead_engine() {
 	engine_find "$channel" && waits_at_most 100 || return
 	random 4096
 	engine_stop
-	{ witness ./one_write "$device" 4096 || no_answer $?; } <"$work/data" >"$work/written" 2>/dev/null &
-	writer=$!
-	soon writer_ended || {
+	background witness ./one_write "$device" 4096
+	soon job_ended || {
 		engine_wake
 		fail "A write() to a dead engine waits without a bound, not timeout_ms."
 	} || return
+	wait "$job" || no_answer $? >"$work/said"
 	stale=$(head -c 1 "$device" | wc -c)
 	engine_start
-	[ "$(cat "$work/written")" = ETIMEDOUT ] ||
-		fail "The engine was dead, and write() returned $(cat "$work/written"), not ETIMEDOUT." || return
+	[ "$(cat "$work/said")" = ETIMEDOUT ] ||
+		fail "The engine was dead, and write() returned $(cat "$work/said"), not ETIMEDOUT." || return
 	[ ! -d "$instance" ] || [ "$(called '^terminate')" -ge 1 ] ||
 		fail "The engine may still write later: see dmaengine_terminate_sync()." || return
 	[ ! -d "$instance" ] || [ "$(called '^map ')" -eq "$(called '^unmap ')" ] ||
@@ -283,9 +207,9 @@ waits_for_a_late_engine() {
 	engine_stop
 	write_in_background || return
 	engine_wake
-	soon writer_ended || fail "The engine is done, and write() still waits." || return
-	[ "$(cat "$work/written")" = 4096 ] ||
-		fail "The engine answered late, but in time, and write() returned $(cat "$work/written")." || return
+	soon job_ended || fail "The engine is done, and write() still waits." || return
+	[ "$(cat "$work/said")" = 4096 ] ||
+		fail "The engine answered late, but in time, and write() returned $(cat "$work/said")." || return
 	reads_back 4096
 }
 
@@ -293,8 +217,8 @@ lets_a_killed_writer_go() {
 	engine_find "$channel" && waits_at_most 60000 || return
 	engine_stop
 	write_in_background || return
-	kill -KILL "$writer"
-	soon writer_ended || {
+	kill -KILL "$job"
+	soon job_ended || {
 		engine_wake
 		fail "A killed process stays in write(): see wait_for_completion_killable_timeout()."
 	} || return
@@ -302,20 +226,7 @@ lets_a_killed_writer_go() {
 	works_again
 }
 
-gives_everything_back() {
-	rmmod "$module" 2>"$work/rmmod" || fail "rmmod: $(cat "$work/rmmod")" || return
-	[ ! -e "$device" ] || fail "The module is gone, $device is not: see misc_deregister()." || return
-	left=$(channels_in_use | new_in channels | grep -xF -f "$work/ours" || true)
-	[ -z "$left" ] || fail "The module is gone, but $left is still in use: see dma_release_channel()."
-}
-
-if loaded; then
-	echo "Bail out! $module is loaded already: sudo rmmod $module"
-	exit 1
-fi
-trap clean_up EXIT
-witness_start || true
-
+driver_begin
 plan 12
 step "the module loads and makes $device" loads
 needs 1 step "write() takes what fits, and refuses what it must" takes_data

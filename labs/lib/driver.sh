@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=sh disable=SC2154,SC2034 # work, calls and instance are ktap.sh's and witness.sh's
+# After ktap.sh, kernel-log.sh, engine.sh and witness.sh: what the tests of every
+# lab do with its driver, and the steps that all of them have. The lab says before:
+#
+#   module=dma_m2m                  the module, as rmmod calls it
+#   ko=dma_m2m.ko                   the file that insmod takes
+#   device=/dev/dma_m2m_misc_dev    what the driver makes
+#   node=dma-m2m                    the device tree's node, under /soc
+
+loaded() {
+	grep -q "^$module " /proc/modules
+}
+
+driver_clean_up() {
+	witness_stop
+	! loaded || rmmod "$module"
+	rm -rf "$work"
+}
+
+# Never a module that somebody else uses.
+driver_begin() {
+	if loaded; then
+		echo "Bail out! $module is loaded already: sudo rmmod $module"
+		exit 1
+	fi
+	trap driver_clean_up EXIT
+	witness_start || true
+}
+
+# random LENGTH: that many fresh random bytes, in $work/data.
+random() {
+	head -c "$1" /dev/urandom >"$work/data"
+}
+
+waits_at_most() {
+	echo "$1" >"/sys/module/$module/parameters/timeout_ms" 2>/dev/null ||
+		fail "The module has no parameter timeout_ms that root may change: see module_param()."
+}
+
+# driver_said: what the driver has put into the kernel log in this step.
+driver_said() {
+	dmesg | sed -n "/$mark/,\$p" | grep "soc:$node:" || true
+}
+
+# ---- the kernel's books -----------------------------------------------------
+
+# The channels in use, one name a line.
+channels_in_use() {
+	for channel in /sys/class/dma/dma*chan*; do
+		read -r clients <"$channel/in_use"
+		[ "$clients" -eq 0 ] || echo "${channel##*/}"
+	done
+}
+
+# "IRQ COUNT" of each line of the DMA controller, all processors added up.
+dma_interrupts() {
+	awk '/DMA IRQ/ { n = 0; for (i = 2; i <= NF && $i ~ /^[0-9]+$/; i++) n += $i; print $1, n }' \
+		/proc/interrupts
+}
+
+# The interrupts of the line that appeared when the driver took its channel.
+our_interrupts() {
+	dma_interrupts | awk -v irq="$irq" '$1 == irq { print $2 }'
+}
+
+# new_in LIST: the lines on standard input that are not in $work/LIST.
+new_in() {
+	sort - "$work/$1" "$work/$1" | uniq -u
+}
+
+# ---- processes that the driver keeps waiting --------------------------------
+
+# soon COMMAND...: true within 20 s, where milliseconds are expected.
+soon() {
+	tries=0
+	until "$@"; do
+		tries=$((tries + 1))
+		[ "$tries" -lt 200 ] || return
+		sleep 0.1
+	done
+}
+
+# background COMMAND...: with $work/data on standard input; what it says is in
+# $work/said. The shell's own words about one that was killed are of no use.
+background() {
+	[ -e "$work/data" ] || : >"$work/data"
+	{ "$@" <"$work/data" >"$work/said" 2>&1 & } 2>/dev/null
+	job=$!
+}
+
+# A process that has ended is a zombie until its parent asks for it.
+job_ended() {
+	! grep -q '^State:[[:space:]]*[^Z[:space:]]' "/proc/$job/status" 2>/dev/null
+}
+
+# ---- steps ------------------------------------------------------------------
+
+loads() {
+	dma_interrupts | cut -d ' ' -f 1 >"$work/irqs"
+	channels_in_use >"$work/channels"
+	insmod "./$ko" 2>"$work/insmod" ||
+		fail "insmod: $(cat "$work/insmod"). Does probe() return an error? dmesg tells." || return
+	channels_in_use | new_in channels >"$work/ours"
+	[ -c "$device" ] || fail \
+		"The module is loaded, but there is no $device.
+Does probe() run: is the compatible string that of /proc/device-tree/soc/$node?
+Does it reach misc_register()? Is the name right? There is: $(echo /dev/dma*)"
+}
+
+holds_channel() {
+	channel=$(cat "$work/ours")
+	[ "$(wc -w <"$work/ours")" -eq 1 ] ||
+		fail "insmod took these channels, not one: \"$channel\". See dma_request_chan_by_mask()." || return
+	controller=$(basename "$(readlink -f "/sys/class/dma/$channel/device")")
+	irq=$(dma_interrupts | cut -d ' ' -f 1 | new_in irqs)
+}
+
+# An open file holds the module; whoever takes the device away through sysfs all
+# the same must get away with it.
+stays_while_open() {
+	exec 5<"$device"
+	! rmmod "$module" 2>/dev/null || {
+		exec 5<&-
+		fail "rmmod took the module away under an open file: see .owner in struct file_operations."
+	} || return
+	bus=/sys/bus/platform/devices/soc:$node/driver
+	if [ -e "$bus/unbind" ]; then
+		driver=$(readlink -f "$bus")
+		echo "soc:$node" >"$driver/unbind"
+		head -c 1 <&5 >/dev/null 2>&1 || true
+	fi
+	exec 5<&-
+	[ ! -e "${driver-}/bind" ] || echo "soc:$node" >"$driver/bind" ||
+		fail "The device was unbound while a file was open, and does not come back: see suppress_bind_attrs."
+}
+
+gives_everything_back() {
+	rmmod "$module" 2>"$work/rmmod" || fail "rmmod: $(cat "$work/rmmod")" || return
+	[ ! -e "$device" ] || fail "The module is gone, $device is not: see misc_deregister()." || return
+	left=$(channels_in_use | new_in channels | grep -xF -f "$work/ours" || true)
+	[ -z "$left" ] || fail "The module is gone, but $left is still in use: see dma_release_channel()."
+}
