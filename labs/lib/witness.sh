@@ -19,6 +19,11 @@ witness_probes() {
 		r:dma_labs/mapped dma_map_page_attrs bus=$retval:x64
 		p:dma_labs/map dma_map_page_attrs device=+0(+0($arg1)):string length=$arg4:u64 direction=$arg5:u32
 		p:dma_labs/unmap dma_unmap_page_attrs device=+0(+0($arg1)):string length=$arg3:u64 direction=$arg4:u32
+		p:dma_labs/map_table dma_map_sgtable device=+0(+0($arg1)):string direction=$arg3:u32
+		p:dma_labs/unmap_table dma_unmap_sg_attrs device=+0(+0($arg1)):string entries=$arg3:u32 direction=$arg4:u32
+		p:dma_labs/alloc dma_alloc_attrs device=+0(+0($arg1)):string length=$arg2:u64
+		p:dma_labs/free dma_free_attrs device=+0(+0($arg1)):string length=$arg2:u64 bus=$arg4:x64
+		p:dma_labs/mmap dma_mmap_attrs device=+0(+0($arg1)):string bus=$arg4:x64 length=$arg5:u64
 		p:dma_labs/prepare bcm2835_dma_prep_dma_memcpy to=$arg2:x64 from=$arg3:x64 length=$arg4:u64
 		p:dma_labs/submit vchan_tx_submit
 		p:dma_labs/issue bcm2835_dma_issue_pending
@@ -56,7 +61,7 @@ witness() {
 	}
 	echo >"$instance/trace"
 	sh -c 'echo $$ >"$0/set_event_pid"; exec "$@"' "$instance" "$@" && status=0 || status=$?
-	sed -n 's/^.*: \([a-z]*\): (\(dma_\|vchan_\|bcm2835_\|[^ )]* <- dma_\)[^)]*) */\1 /p' \
+	sed -n 's/^.*: \([a-z_]*\): (\(dma_\|vchan_\|bcm2835_\|[^ )]* <- dma_\)[^)]*) */\1 /p' \
 		"$instance/trace" >"$calls"
 	return "$status"
 }
