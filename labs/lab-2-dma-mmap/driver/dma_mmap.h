@@ -12,7 +12,8 @@
  *
  * Any range of whole pages in that may be mapped, MAP_SHARED. It fails with
  *
- *	EINVAL	beyond the end, off a page boundary, or private
+ *	ENXIO	beyond the end of the destination
+ *	EINVAL	off a page boundary, or private
  *	EPERM	executable (EACCES when mprotect() asks for it later)
  */
 
