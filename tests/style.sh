@@ -36,11 +36,10 @@ programs_please_checkpatch() {
 
 # KCFLAGS=-Werror: a warning at W=1 ends the build; C=2: sparse sees all.
 drivers_build_silently() {
+	git ls-files labs | tar -cT - | tar -xC "$work"
 	for lab in $(cd labs && echo lab-*); do
-		mkdir -p "$work/lib" "$work/$lab"
-		cp labs/lib/* "$work/lib"
-		cp labs/"$lab"/Kbuild labs/"$lab"/Makefile solutions/"$lab"/* "$work/$lab"
-		pi/kbuild "$(pi/kernel)" "$work/$lab" W=1 C=2 CF=-Wsparse-error KCFLAGS=-Werror \
+		cp -r "solutions/$lab/." "$work/labs/$lab"
+		pi/kbuild "$(pi/kernel)" "$work/labs/$lab" W=1 C=2 CF=-Wsparse-error KCFLAGS=-Werror \
 			>"$work/out" 2>&1 ||
 			fail "$(cat "$work/out")" || return
 		! grep -qiE 'warning|error' "$work/out" || fail "$(cat "$work/out")" || return
@@ -60,11 +59,6 @@ functions_are_short() {
 	[ ! -s "$work/out" ] || fail "$(cat "$work/out")"
 }
 
-tree_compiles() {
-	dtc -@ -I dts -O dtb -o /dev/null pi/dma-labs.dts 2>"$work/out" || fail "$(cat "$work/out")" || return
-	[ ! -s "$work/out" ] || fail "$(cat "$work/out")"
-}
-
 files_name_their_licence() {
 	git ls-files | grep -vE '\.md$|^LICENSE$|^\.|/kernel-reports$|/next-steps$|/shell-hints$' | while read -r file; do
 		[ -h "$file" ] || head -n 3 "$file" | grep -q 'SPDX-License-Identifier: GPL-2.0' || echo "$file"
@@ -72,12 +66,11 @@ files_name_their_licence() {
 	[ ! -s "$work/out" ] || fail "no licence in: $(cat "$work/out")"
 }
 
-plan 7
+plan 6
 step "checkpatch --strict is silent about the drivers" drivers_please_checkpatch
 step "checkpatch --strict is silent about the programs" programs_please_checkpatch
 step "the drivers build without a warning, at W=1 and under sparse" drivers_build_silently
 step "shellcheck is silent" scripts_please_shellcheck
 step "no C function is longer than 50 lines" functions_are_short
-step "dtc has nothing to say about the device tree" tree_compiles
 step "each file names its licence" files_name_their_licence
 finish
