@@ -31,7 +31,7 @@ help:
 
 demo:
 	@pi/setup run
-	@SOLUTION=1 pi/lab demo 1 "$$TEXT"
+	@SOLUTION=1 pi/lab demo "$$TEXT"
 	@cat pi/next-steps
 
 test:
