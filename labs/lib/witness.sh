@@ -54,13 +54,16 @@ can_witness() {
 		skip 'this kernel has no kprobe events, or no bcm2835-dma driver with these functions'
 }
 
+# Setting the process empties the filter first: nothing is recorded meanwhile.
 witness() {
 	[ -d "$instance" ] || {
 		"$@"
 		return
 	}
+	echo 0 >"$instance/tracing_on"
 	echo >"$instance/trace"
-	sh -c 'echo $$ >"$0/set_event_pid"; exec "$@"' "$instance" "$@" && status=0 || status=$?
+	sh -c 'echo $$ >"$0/set_event_pid"; echo 1 >"$0/tracing_on"; exec "$@"' "$instance" "$@" &&
+		status=0 || status=$?
 	sed -n 's/^.*: \([a-z_]*\): (\(dma_\|vchan_\|bcm2835_\|[^ )]* <- dma_\)[^)]*) */\1 /p' \
 		"$instance/trace" >"$calls"
 	return "$status"
