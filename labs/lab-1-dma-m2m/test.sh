@@ -137,10 +137,14 @@ without dma_async_issue_pending() nothing moves, and a copy by the CPU raises no
 
 # A length that is no multiple of four makes QEMU run on for ever: say so first.
 gives_back_every_byte() {
+	transfer 4 && reads_back 4 || return
 	echo '<6>dma-labs: lengths that are no multiple of 4 come now' >/dev/kmsg
-	for length in 4 65536 1 2 3 63 4097 65535; do
-		transfer "$length" && reads_back "$length" || return
+	for lengths in '1 130' '4090 4102' "$((buffer - 6)) $buffer"; do
+		# shellcheck disable=SC2086 # two words
+		./every_length "$device" $lengths 2>"$work/length" || fail "$(cat "$work/length"):
+no length and no address is special. Does the engine copy the last bytes, too?" || return
 	done
+	transfer $((buffer - 1)) && reads_back $((buffer - 1)) || return
 	dd if="$device" bs=4099 2>/dev/null | cmp -s - "$work/data" ||
 		fail "read() of 4099 bytes at a time gives other bytes than read() of all." || return
 	random 8
@@ -175,13 +179,53 @@ write_in_background() {
 	soon engine_has_work || fail 'The transfer did not come to the engine.'
 }
 
+# nothing_stale: after a write() that failed there is nothing to read.
+nothing_stale() {
+	[ "$(head -c 1 "$device" | wc -c)" -eq 0 ] ||
+		fail "The write failed, and read() still gives the bytes of another."
+}
+
+# However slow this machine is.
 works_again() {
+	waits_at_most 60000
 	transfer 4096 && reads_back 4096 && return
 	fail 'That was the transfer after the one that went wrong.'
 }
 
+# 4097 random bytes, but for the last.
+ends_with() {
+	random 4096
+	printf '%s' "$1" >>"$work/data"
+}
+
+# The engine leaves the last byte out, and that one was another before.
+says_what_differs() {
+	engine_find "$channel" && waits_at_most 60000 || return
+	ends_with a
+	written=$(write_once 4097)
+	[ "$written" = 4097 ] || fail "A write() of 4097 bytes returned $written." || return
+	ends_with b
+	engine_stop
+	background ./one_write "$device" 4097
+	soon engine_has_work || fail 'The transfer did not come to the engine.' || return
+	engine_wake_short 4096 2>"$work/short" || {
+		engine_wake
+		skip "$(cat "$work/short")"
+	} || return
+	soon job_ended || fail "The engine is done, and write() still waits." || return
+	[ "$(cat "$work/said")" = EIO ] || fail \
+		"The engine copied 4096 bytes of 4097, and write() returned $(cat "$work/said"), not EIO:
+are all bytes compared, by memcmp(), and does what it says come back?" || return
+	nothing_stale && transfer 4096 || return
+	written=$(write_once 16 bad)
+	[ "$written" = EFAULT ] || fail "A write() from a bad address returned $written." || return
+	nothing_stale && works_again
+}
+
 gives_up_a_dead_engine() {
 	engine_find "$channel" && waits_at_most 100 || return
+	[ "$bound" = 1000 ] ||
+		fail "When nobody sets it, timeout_ms is \"$bound\", not 1000." || return
 	random 4096
 	engine_stop
 	background witness ./one_write "$device" 4096
@@ -190,7 +234,6 @@ gives_up_a_dead_engine() {
 		fail "A write() to a dead engine waits without a bound, not timeout_ms."
 	} || return
 	wait "$job" || no_answer $? >"$work/said"
-	stale=$(head -c 1 "$device" | wc -c)
 	engine_start
 	[ "$(cat "$work/said")" = ETIMEDOUT ] ||
 		fail "The engine was dead, and write() returned $(cat "$work/said"), not ETIMEDOUT." || return
@@ -198,8 +241,7 @@ gives_up_a_dead_engine() {
 		fail "The engine may still write later: see dmaengine_terminate_sync()." || return
 	[ ! -d "$instance" ] || [ "$(called '^map ')" -eq "$(called '^unmap ')" ] ||
 		fail "$(called '^map ') buffers were mapped, $(called '^unmap ') unmapped." || return
-	[ "$stale" -eq 0 ] || fail "The write failed, and read() still gives the bytes of another." || return
-	works_again
+	nothing_stale && works_again
 }
 
 waits_for_a_late_engine() {
@@ -226,9 +268,204 @@ lets_a_killed_writer_go() {
 	works_again
 }
 
+# ---- several at once --------------------------------------------------------
+
+# writer NAME LENGTH: writes fresh random bytes in the background; $job is what
+# writes, and what came of it will be in $work/NAME.said. Returns when the driver
+# has it wait, or has answered.
+writer() {
+	random "$2"
+	mv "$work/data" "$work/$1.data"
+	{ ./one_write "$device" "$2" <"$work/$1.data" >"$work/$1.said" 2>&1 & } 2>/dev/null
+	job=$!
+	soon waits
+}
+
+waits() {
+	job_ended || grep -q '^State:[[:space:]]*D' "/proc/$job/status" 2>/dev/null
+}
+
+# answers NAME WHAT: that is what the writer's write() returned.
+answers() {
+	[ "$(cat "$work/$1.said")" = "$2" ] ||
+		fail "The $1 of several writers at once got $(cat "$work/$1.said"), not $2."
+}
+
+# holds NAME: what can be read is that writer's, from the first byte to the last.
+holds() {
+	cmp -s "$work/$1.data" "$device"
+}
+
+# The first holds the engine, which does not run; the others wait for their turn.
+serves_each_in_turn() {
+	engine_find "$channel" && waits_at_most 60000 || return
+	engine_stop
+	jobs=''
+	for writer in first:4096 second:65535 third:300 fourth:7; do
+		writer "${writer%:*}" "${writer#*:}" || fail "A writer neither waits nor returns." || return
+		jobs="$jobs $job"
+	done
+	engine_wake
+	for job in $jobs; do
+		soon job_ended || fail "One of several writers at once does not come back." || return
+	done
+	for writer in first:4096 second:65535 third:300 fourth:7; do
+		answers "${writer%:*}" "${writer#*:}" || {
+			fail "See mutex_lock_killable(): from copy_from_user() to the comparison, one at a time."
+		} || return
+	done
+	holds first || holds second || holds third || holds fourth ||
+		fail "After several writes at once, read() gives what none of them wrote."
+}
+
+# A writer that is killed while it waits for its turn takes nothing with it.
+lets_a_killed_waiter_go() {
+	engine_find "$channel" && waits_at_most 60000 || return
+	engine_stop
+	writer first 4096
+	first=$job
+	writer second 300
+	kill -KILL "$job"
+	soon job_ended || {
+		engine_wake
+		fail "A writer that was killed while another's transfer runs stays: see mutex_lock_killable()."
+	} || return
+	job=$first
+	! job_ended || {
+		engine_start
+		fail "A writer that was killed while another's transfer runs did not go before that one, or
+took it along: it got \"$(cat "$work/first.said")\". See mutex_lock_killable(), before anything is touched."
+	} || return
+	engine_wake
+	soon job_ended || fail "When a waiting writer is killed, the one that it waited for hangs." || return
+	answers first 4096 || return
+	holds first || fail "A writer that was killed while it waited has changed what another wrote."
+}
+
+# Of two the first gives up; the second has a time of its own, and an engine. The
+# first reads its bound before it sleeps.
+waits_on_its_own_account() {
+	engine_find "$channel" && waits_at_most 300 || return
+	engine_stop
+	writer first 4096
+	first=$job
+	waits_at_most 60000
+	writer second 300
+	second=$job
+	job=$first
+	soon job_ended || {
+		engine_wake
+		fail "The first of two writers to a dead engine waits without a bound."
+	} || return
+	soon engine_has_work || {
+		engine_start
+		fail "The first of two writers gave up, and the second's transfer does not come to the engine."
+	} || return
+	engine_wake
+	job=$second
+	soon job_ended || fail "The engine is done, and the second of two writers still waits." || return
+	answers first ETIMEDOUT && answers second 300 || return
+	holds second || fail "The second of two writers succeeded, and read() does not give what it wrote."
+}
+
+gives_up_one_by_one() {
+	engine_find "$channel" && waits_at_most 100 || return
+	engine_stop
+	writer first 4096
+	first=$job
+	writer second 300
+	soon job_ended && job=$first && soon job_ended || {
+		engine_wake
+		fail "One of two writers to a dead engine waits without a bound."
+	} || return
+	engine_start
+	answers first ETIMEDOUT && answers second ETIMEDOUT && nothing_stale && works_again
+}
+
+waits_its_turn() {
+	lets_a_killed_waiter_go && gives_up_one_by_one && waits_on_its_own_account
+}
+
+# ---- the log ----------------------------------------------------------------
+
+# What the log has again and again in this step, whoever said it.
+log_repeats() {
+	dmesg | sed -n "/$mark/,\$p" | sed 's/^[^]]*\] //; s/[0-9a-f]*[0-9][0-9a-f]*/N/g' |
+		sort | uniq -c | awk -v n="$1" '$1 >= n'
+}
+
+is_silent() {
+	for _ in 1 2 3 4 5; do
+		transfer 4096 || return
+	done
+	said=$(driver_said && log_repeats 5)
+	[ -z "$said" ] || fail \
+		"5 writes succeeded, and the log is not silent: what a transfer does is for dev_dbg(). It has:
+$(echo "$said" | head -n 1)"
+}
+
+# With each of 30 writes failing, ten lines in five seconds are what
+# dev_err_ratelimited() lets through.
+complains_once() {
+	waits_at_most 60000 && is_silent && engine_find "$channel" && waits_at_most 1 || return
+	random 16
+	engine_stop
+	written=$(write_once 16)
+	driver_said >"$work/lines"
+	begun=$(cut -d . -f 1 /proc/uptime)
+	for _ in $(seq 30); do
+		write_once 16
+	done >/dev/null
+	spent=$(($(cut -d . -f 1 /proc/uptime) - begun))
+	engine_start
+	waits_at_most 60000
+	[ "$(wc -l <"$work/lines")" -eq 1 ] || fail \
+		"One write() failed, with $written, and the driver put $(wc -l <"$work/lines") lines into the log, not one:
+$(cat "$work/lines")" || return
+	[ "$(driver_said | wc -l)" -le $((10 * (spent / 5 + 2))) ] || fail \
+		"31 writes failed, and each has its line in the log: who may write() could fill it.
+See dev_err_ratelimited()."
+}
+
+dynamic_debug() {
+	for control in /proc/dynamic_debug/control /sys/kernel/debug/dynamic_debug/control; do
+		[ ! -e "$control" ] || break
+	done
+	echo "module $module $1p" >"$control" 2>/dev/null
+}
+
+# tells WHAT PATTERN: the log has it.
+tells() {
+	grep -qiE -- "$2" "$work/stages" || fail \
+		"With dynamic debug, dev_dbg() should tell $1 (/$2/). It told:
+$(sed 's/.*soc:/soc:/' "$work/stages")"
+}
+
+tells_each_stage() {
+	dynamic_debug + || skip 'this kernel has no dynamic debug' || return
+	rm -f "$calls"
+	random 4096
+	witness ./one_write "$device" 4096 <"$work/data" >"$work/said" 2>&1 || true
+	dynamic_debug -
+	driver_said >"$work/stages"
+	transfer 4096 || return
+	[ "$(driver_said | wc -l)" -eq "$(wc -l <"$work/stages")" ] ||
+		fail "Dynamic debug is off again, and the driver still tells its stages." || return
+	tells 'the virtual addresses' 'virtual' && tells 'the physical addresses' 'physical' &&
+		tells 'the bus addresses' 'bus' && tells 'the length' '4096' &&
+		tells 'the channel' "$channel" && tells 'the cookie' 'cookie' &&
+		tells 'how the transfer ended' 'cookie.*[^0-9]0$' || return
+	[ -e "$calls" ] || return 0
+	buses=$(sed -n 's/^mapped bus=0x//p' "$calls")
+	for bus in $buses; do
+		tells "the bus address" "$bus" || return
+	done
+}
+
 driver_begin
-plan 12
+plan 18
 step "the module loads and makes $device" loads
+bound=$(cat "/sys/module/$module/parameters/timeout_ms" 2>/dev/null || true)
 needs 1 step "write() takes what fits, and refuses what it must" takes_data
 needs 1 step "the driver holds a DMA channel" holds_channel
 needs 3 step "each buffer is mapped for the channel's device, in its own direction" maps_both_buffers
@@ -236,8 +473,14 @@ needs 3 step "one descriptor for these buffers is prepared and submitted" submit
 needs 3 step "the engine runs each transfer, and says so by one interrupt" runs_on_the_engine
 needs 6 step "read() gives back every byte that was written, at any length" gives_back_every_byte
 needs 6 step "each buffer is unmapped as it was mapped" unmaps_both_buffers
+needs 7 step "bytes that differ are an error, and are not given out" says_what_differs
 needs 7 step "a dead engine is given up, and the next transfer works" gives_up_a_dead_engine
-needs 9 step "an engine that answers late is waited for" waits_for_a_late_engine
-needs 9 step "a killed writer lets go at once, and the next transfer works" lets_a_killed_writer_go
+needs 10 step "an engine that answers late is waited for" waits_for_a_late_engine
+needs 10 step "a killed writer lets go at once, and the next transfer works" lets_a_killed_writer_go
+needs 10 step "of several writers at once, each gets its own result" serves_each_in_turn
+needs 13 step "who waits for its turn can be killed, and has its own time" waits_its_turn
+needs 10 step "the log is silent about success, and has one line for an error" complains_once
+needs 7 step "with dynamic debug, the log tells each stage" tells_each_stage
+needs 1 step "the module stays while a file is open" stays_while_open
 needs 1 step "the module unloads and gives its device and channel back" gives_everything_back
 finish

@@ -7,6 +7,7 @@
 #   engine_stop             what is submitted from now on does not run
 #   engine_start            what is submitted from now on runs
 #   engine_wake             what was submitted while it was stopped runs now
+#   engine_wake_short 4096  the same, but no more than 4096 bytes of it are copied
 #
 # /dev/mem reaches registers that a driver has claimed only if the kernel was
 # booted with iomem=relaxed.
@@ -53,4 +54,11 @@ engine_wake() {
 # The address of a control block is there as long as its transfer is not done.
 engine_has_work() {
 	[ $(($(register "$engine_block"))) -ne 0 ]
+}
+
+# short_copy's control blocks are there as long as somebody reads from it.
+engine_wake_short() {
+	./short_copy "$(register "$engine_block")" "$1" | {
+		read -r block && register "$engine_block" 32 "$block" && engine_wake && ! engine_has_work
+	}
 }
