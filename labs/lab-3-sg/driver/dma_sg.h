@@ -11,7 +11,8 @@
 
 /*
  * A copy goes window by window. One ends where the address in the destination is
- * a multiple of this, and no more than this is pinned at each end at a time.
+ * a multiple of this, and no more than this is pinned at each end at a time. (It is
+ * halved where the machine has too little room for bounce buffers.)
  */
 #define DMA_SG_WINDOW		(2 * 1024 * 1024)
 
@@ -23,7 +24,7 @@
  * @flags: none yet, must be 0
  * @copied: set by the driver: bytes that were copied, from the start; @len on
  *	success
- * @pages: set by the driver: pages pinned, at both ends
+ * @pages: set by the driver: pages that were pinned for @copied, at both ends
  * @segments: set by the driver: segments the engine sees them as, at both ends:
  *	pages that lie one behind the other in memory are one
  * @descriptors: set by the driver: transfers queued, one a piece that is

@@ -185,11 +185,9 @@ static int dma_sg_map(struct dma_sg_window *w, struct dma_sg_end *end)
 	if (ret)
 		return ret;
 
-	ret = dma_map_sgtable(dma_dev, &end->table, end->dir, 0);
+	ret = dma_map_sgtable(dma_dev, &end->table, end->dir, DMA_ATTR_NO_WARN);
 	if (ret)
 		sg_free_table(&end->table);
-	else
-		w->copy->segments += end->table.nents;
 	return ret;
 }
 
@@ -336,6 +334,7 @@ static int dma_sg_transfer(struct dma_sg_window *w)
 	if (ret)
 		goto unmap_src;
 
+	w->copy->segments += w->src.table.nents + w->dst.table.nents;
 	ret = dma_sg_run(w);
 
 	dma_sg_unmap(w, &w->dst);
@@ -394,12 +393,12 @@ static int dma_sg_copy_window(struct dma_sg_window *w, unsigned long dst, unsign
 
 	dev_dbg(w->sg->dev, "virtual %#lx to %#lx, %zu bytes, %d and %d pages\n",
 		src, dst, w->len, w->src.n_pages, w->dst.n_pages);
-	w->copy->pages += w->src.n_pages + w->dst.n_pages;
 	dma_sg_divide(w);
 	if (w->dma_len)
 		ret = dma_sg_transfer(w);
 	if (!ret) {
 		dma_sg_copy_rest(w);
+		w->copy->pages += w->src.n_pages + w->dst.n_pages;
 		w->copy->copied += w->len;
 	}
 
@@ -411,12 +410,34 @@ unpin_src:
 
 /*
  * Windows end where the destination's address is a multiple of their size, so
- * that no huge page is cut there.
+ * that no huge page is cut there. A machine that bounces mappings may have no room
+ * for a whole window (EIO): then half of one is tried.
  */
+static int dma_sg_copy_windows(struct dma_sg_window *w)
+{
+	struct dma_sg_copy *copy = w->copy;
+	size_t most = DMA_SG_WINDOW;
+	int ret;
+
+	while (copy->copied < copy->len) {
+		u64 dst = copy->dst + copy->copied;
+
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		w->len = min_t(u64, copy->len - copy->copied, most - (dst & (most - 1)));
+		ret = dma_sg_copy_window(w, dst, copy->src + copy->copied);
+		if (ret == -EIO && most > PAGE_SIZE)
+			most /= 2;
+		else if (ret)
+			return ret;
+	}
+	return 0;
+}
+
 static int dma_sg_copy(struct dma_sg *sg, struct dma_sg_copy *copy)
 {
 	struct dma_sg_window *w;
-	int ret = 0;
+	int ret;
 
 	w = kvzalloc(sizeof(*w), GFP_KERNEL);
 	if (!w)
@@ -427,15 +448,7 @@ static int dma_sg_copy(struct dma_sg *sg, struct dma_sg_copy *copy)
 	w->src.dir = DMA_TO_DEVICE;
 	w->dst.dir = DMA_FROM_DEVICE;
 	init_completion(&w->done);
-	while (!ret && copy->copied < copy->len) {
-		u64 dst = copy->dst + copy->copied;
-
-		w->len = min_t(u64, copy->len - copy->copied,
-			       DMA_SG_WINDOW - (dst & (DMA_SG_WINDOW - 1)));
-		ret = fatal_signal_pending(current) ? -EINTR :
-		      dma_sg_copy_window(w, dst, copy->src + copy->copied);
-	}
-
+	ret = dma_sg_copy_windows(w);
 	kvfree(w);
 	return ret;
 }

@@ -1,0 +1,32 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# Shows lab 3 at work: sudo ./demo.sh, here or on a real Pi.
+set -eu
+cd "$(dirname "$0")"
+# shellcheck source=labs/lib/demo.sh
+. ../lib/demo.sh
+
+control=/sys/kernel/debug/dynamic_debug/control
+
+say 'The driver copies memory of a program, wherever its pages lie.'
+run 'insmod driver/dma_sg_driver.ko'
+run 'ls /dev/dma_sg'
+run "grep 'DMA IRQ' /proc/interrupts"
+
+say 'Two MiB on small pages: what lies side by side in memory goes at once.'
+run 'head -c 2097152 /dev/urandom > /tmp/random'
+run './app/dma_sg_app /tmp/random'
+run "grep 'DMA IRQ' /proc/interrupts"
+
+say 'On huge pages.'
+run './app/dma_sg_app -H /tmp/random'
+
+say 'Five bytes off: what is only in part a cache line, and a cut word, is the CPU'"'"'s.'
+run './app/dma_sg_app -o 5 /tmp/random'
+
+say 'A small copy, stage by stage, as the driver saw it.'
+run "echo module dma_sg_driver +p > $control"
+run 'head -c 9000 /tmp/random | ./app/dma_sg_app'
+run "dmesg | grep -o 'soc:dma-sg: .*'"
+run 'rmmod dma_sg_driver'
+rm -f /tmp/random
