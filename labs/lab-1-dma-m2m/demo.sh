@@ -17,7 +17,7 @@ text=$(printf '%s' "${1:-one-two-three}" | sed "s/'/'\\\\''/g")
 say "A Raspberry Pi: this one is $(tr -d '\0' </proc/device-tree/model)."
 run 'uname -srm'
 
-say "The driver's device appears, and it holds a channel of the DMA controller."
+say "Lab 1: memory to memory. The driver makes its device, and holds a DMA channel."
 run 'insmod dma_m2m.ko dyndbg=+p'
 run 'ls /dev/dma_m2m_misc_dev'
 run "grep 'DMA IRQ' /proc/interrupts"

@@ -8,7 +8,7 @@ cd "$(dirname "$0")"
 
 control=/sys/kernel/debug/dynamic_debug/control
 
-say 'The driver copies memory of a program, wherever its pages lie.'
+say 'Lab 3: a copy between any two places of a program'"'"'s memory.'
 run 'insmod driver/dma_sg_driver.ko'
 run 'ls /dev/dma_sg'
 run "grep 'DMA IRQ' /proc/interrupts"
