@@ -67,6 +67,7 @@ static struct {
 	int plan;
 	int results;
 	int failed;
+	int first_failed;	/* its number, 0 while there is none */
 	int status;		/* the command's exit status, -1 before the verdict */
 	bool stop;
 	char report[256];	/* the first trouble the guest's kernel reported */
@@ -129,6 +130,8 @@ static void take_result(const char *line, bool ok)
 		blame("result %d was due, and this came: \"%s\"", run.results + 1, line);
 	run.results++;
 	run.failed += !ok;
+	if (!ok && !run.first_failed)
+		run.first_failed = run.results;
 }
 
 static void take_plan(const char *line)
@@ -204,6 +207,7 @@ static void take_results_line(const char *line)
 static bool guest_is_gone(const char *line)
 {
 	return strstr(line, "end Kernel panic") ||
+	       strstr(line, "Fixing recursive fault but reboot is needed") ||
 	       strstr(line, "reboot: Power down") ||
 	       strstr(line, "reboot: System halted");
 }
@@ -219,6 +223,8 @@ static void take_console_line(const char *line)
 			snprintf(run.report, sizeof(run.report), "%s", line);
 	if (strstr(line, "Kernel panic - not syncing"))
 		blame("the guest's kernel panicked: %s", line);
+	else if (strstr(line, "Fixing recursive fault"))
+		blame("the guest's kernel is past help: %s", run.report[0] ? run.report : line);
 	else if (guest_is_gone(line) && run.status < 0)
 		blame("the guest switched itself off before the verdict: %s", line);
 	if (guest_is_gone(line))
@@ -431,6 +437,15 @@ static void open_log(void)
 		die(option.log);
 }
 
+/* Where to begin, when the tests themselves did not come to the point of saying so. */
+static void say_how_far(void)
+{
+	if (option.ktap && run.plan > 0 && run.results < run.plan)
+		fprintf(stderr, "  %d of %d passed, %d did not end. Begin with step %d.\n",
+			run.results - run.failed, run.plan, run.results + 1,
+			run.first_failed ? run.first_failed : run.results + 1);
+}
+
 static int referee(char **argv)
 {
 	struct stream streams[2] = {
@@ -448,7 +463,9 @@ static int referee(char **argv)
 	judge();
 	if (!run.cause[0])
 		return run.status;
-	fprintf(stderr, "pi/run: %s\n  the console's log: %s\n", run.cause, option.log);
+	fprintf(stderr, "pi/run: %s\n", run.cause);
+	say_how_far();
+	fprintf(stderr, "  the console's log: %s\n", option.log);
 	could_run = run.stop || run.status >= 0 || !WIFEXITED(run.wait_status) ||
 		    !WEXITSTATUS(run.wait_status);
 	return could_run ? EXIT_FAILURE : EXIT_TROUBLE;

@@ -217,6 +217,15 @@ late_report() {
 }
 
 # A dead kernel is not waited for.
+# Whose kernel dies, or hangs, has no last line of its own that tells where to begin.
+says_where_to_begin() {
+	machine 'begin; say 1..3; say ok 1; say "not ok 2"; log "---[ end Kernel panic ]---"; exec sleep 1000' -k -t 1000
+	expect 1 '  1 of 3 passed, 3 did not end. Begin with step 2.' || return
+	machine 'begin; say 1..3; say ok 1; log "Fixing recursive fault but reboot is needed!"; exec sleep 1000' -k -t 1000
+	expect 1 '  1 of 3 passed, 2 did not end. Begin with step 2.' || return
+	expect 1 "the guest's kernel is past help: Fixing recursive fault"
+}
+
 panics() {
 	machine 'begin; log "Kernel panic - not syncing: sysrq"; log "---[ end Kernel panic ]---"; exec sleep 1000' -t 1000
 	expect 1 "the guest's kernel panicked: Kernel panic - not syncing: sysrq"
@@ -296,7 +305,7 @@ bad_usage() {
 	done
 }
 
-plan 49
+plan 50
 step "a good run passes, with its results and its console kept apart" good_run
 step "without -k, the command's exit status is all that counts" no_judge_without_k
 step "what the port carries before the command is nobody's result" only_what_it_ran
@@ -336,6 +345,7 @@ step "control characters do not reach the terminal, tabs and UTF-8 do" control_c
 step "a kernel in trouble fails a run that passed otherwise" kernel_reports
 step "so it does after the verdict" late_report
 step "a panic is told at once" panics
+step "where a run breaks off, the step to begin with is told" says_where_to_begin
 step "a machine that is switched off is told at once" switches_off
 step "a referee that is killed takes the machine with it" by_sigkill
 step "so does one that is told to end" by_sigterm

@@ -5,6 +5,7 @@ set -eu
 cd "$(dirname "$0")"
 # shellcheck source=labs/lib/demo.sh
 . ../lib/demo.sh
+not_loaded dma_m2m
 
 case ${1-} in
 -*)
@@ -27,7 +28,7 @@ run "echo '$text' > /dev/dma_m2m_misc_dev"
 run 'cat /dev/dma_m2m_misc_dev'
 
 say 'The transfer, stage by stage, as the driver saw it; and its interrupt.'
-run "dmesg | grep -o 'soc:dma-m2m: .*'"
+run "dmesg | grep -o 'soc:dma-m2m: .*' | tail -n 4"
 run "grep 'DMA IRQ' /proc/interrupts"
 
 say 'The first 64 KiB of the module itself, in one transfer.'

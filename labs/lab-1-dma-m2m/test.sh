@@ -342,6 +342,10 @@ took it along: it got \"$(cat "$work/first.said")\". See mutex_lock_killable(), 
 	holds first || fail "A writer that was killed while it waited has changed what another wrote."
 }
 
+has_its_turn() {
+	engine_has_work || job_ended
+}
+
 # Of two the first gives up; the second has a time of its own, and an engine. The
 # first reads its bound before it sleeps.
 waits_on_its_own_account() {
@@ -357,12 +361,12 @@ waits_on_its_own_account() {
 		engine_wake
 		fail "The first of two writers to a dead engine waits without a bound."
 	} || return
-	soon engine_has_work || {
+	job=$second
+	soon has_its_turn || {
 		engine_start
 		fail "The first of two writers gave up, and the second's transfer does not come to the engine."
 	} || return
 	engine_wake
-	job=$second
 	soon job_ended || fail "The engine is done, and the second of two writers still waits." || return
 	answers first ETIMEDOUT && answers second 300 || return
 	holds second || fail "The second of two writers succeeded, and read() does not give what it wrote."

@@ -5,6 +5,7 @@ set -eu
 cd "$(dirname "$0")"
 # shellcheck source=labs/lib/demo.sh
 . ../lib/demo.sh
+not_loaded dma_mmap_driver
 
 text=$(printf '%s' "${1:-one-two-three}" | sed "s/'/'\\\\''/g")
 case $text in
@@ -19,7 +20,7 @@ say 'A program stores text in one mapping; the DMA engine copies it to the other
 run "app/dma_mmap_app $text"
 
 say 'The same two as the driver and the engine see them, and the interrupt of the copy.'
-run "dmesg | grep -o 'soc:dma-mmap: .*'"
+run "dmesg | grep -o 'soc:dma-mmap: .*' | tail -n 4"
 run "grep 'DMA IRQ' /proc/interrupts"
 
 say 'The module itself, its first 64 KiB, as standard input.'

@@ -28,7 +28,7 @@ spoilt=''
 why_silent() {
 	case $1 in
 	135) echo 'nothing, and ended by SIGBUS: where it is mapped, there is no memory' ;;
-	142) echo 'nothing within 20 s' ;;
+	142) echo 'nothing: the engine never called back (waited 20 s)' ;;
 	*) echo "nothing, and ended with $1: the driver crashed" ;;
 	esac
 }
@@ -134,6 +134,9 @@ submits_one_descriptor() {
 		return 1
 	}
 	watch copy 4096 1 && watch copy 4096 1 || return
+	! grep -q backwards "$work/said" || fail \
+		'The source has the destination'"'"'s bytes now: dmaengine_prep_dma_memcpy() takes the
+destination first, then the source.' || return
 	[ "$(called '^map ')" -eq 0 ] && [ "$(called '^map_table ')" -eq 0 ] ||
 		fail 'Memory was mapped for a transfer: coherent memory has its bus address from
 dma_alloc_coherent(), for as long as it is there.' || return
@@ -382,6 +385,7 @@ stays_while_held() {
 	[ ! -e "$bus/unbind" ] || echo "soc:$node" >"$driver/unbind"
 	kill -USR1 "$job"
 	soon job_ended || fail "After unbinding by sysfs, a process that held a $1 hangs." || return
+	[ -e "$driver/unbind" ] || return 0
 	case $1:$(sed -n 's/^copy: //p' "$work/said"):$(channels_in_use | grep -xF "$channel" || true) in
 	mapping:* | "file:success:$channel" | file:ENODEV:*) ;;
 	*) fail "The device was unbound with a file open, and a copy then gave: $(tail -n 1 "$work/said").
@@ -411,13 +415,13 @@ needs 4 step "one descriptor for this file's memory is prepared and submitted" s
 needs 8 step "the engine runs each copy, and says so by one interrupt" runs_on_the_engine
 needs 9 step "any length is copied, and no other byte changes" copies_every_length
 needs 10 step "processes and threads copy at once, each its own" copies_at_once
-needs 9 step "the memory lives until its last mapping and descriptor are gone" lives_long_enough
-needs 8 step "then it is freed, however the process has ended" is_freed
-needs 9 step "the driver is silent, until dynamic debug has it tell each stage" is_silent_until_asked
-needs 9 step "a dead engine is given up, and the next copy works" gives_up_a_dead_engine
+needs 10 step "the memory lives until its last mapping and descriptor are gone" lives_long_enough
+needs 12 step "then it is freed, however the process has ended" is_freed
+needs 10 step "the driver is silent, until dynamic debug has it tell each stage" is_silent_until_asked
+needs 10 step "a dead engine is given up, and the next copy works" gives_up_a_dead_engine
 needs 15 step "a time-out is reported once, and many are no flood" reports_errors_once
 needs 15 step "an engine that answers late is waited for" waits_for_a_late_engine
-needs 15 step "a killed process lets go at once, and who waited behind it gets its copy" \
+needs 15 step "a killed process goes at once, and the one waiting behind it gets its copy" \
 	lets_the_killed_go
 needs 1 step "the module unloads, when nobody uses it any more" unloads
 finish

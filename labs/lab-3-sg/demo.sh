@@ -5,6 +5,7 @@ set -eu
 cd "$(dirname "$0")"
 # shellcheck source=labs/lib/demo.sh
 . ../lib/demo.sh
+not_loaded dma_sg_driver
 
 control=/sys/kernel/debug/dynamic_debug/control
 
@@ -27,6 +28,6 @@ run './app/dma_sg_app -o 5 /tmp/random'
 say 'A small copy, stage by stage, as the driver saw it.'
 run "echo module dma_sg_driver +p > $control"
 run 'head -c 9000 /tmp/random | ./app/dma_sg_app'
-run "dmesg | grep -o 'soc:dma-sg: .*'"
+run "dmesg | grep -o 'soc:dma-sg: .*' | tail -n 6"
 run 'rmmod dma_sg_driver'
 rm -f /tmp/random

@@ -14,7 +14,7 @@ loaded() {
 
 driver_clean_up() {
 	witness_stop
-	! loaded || rmmod "$module"
+	! loaded || rmmod "$module" 2>/dev/null || true
 	rm -rf "$work"
 }
 

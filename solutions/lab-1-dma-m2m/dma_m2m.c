@@ -220,7 +220,8 @@ static ssize_t dma_m2m_read(struct file *file, char __user *ubuf, size_t count,
 /*
  * Each write() is one transfer. What does not fit the buffer is left to the
  * caller's next write(): a short write, as from any other file. The copy is then
- * read from its start, through this file too.
+ * read from its start, through this file too. copy_from_user() may sleep for as
+ * long as the caller's memory takes to come: whoever waits meanwhile can be killed.
  */
 static ssize_t dma_m2m_write(struct file *file, const char __user *ubuf,
 			     size_t count, loff_t *ppos)
@@ -249,7 +250,6 @@ static const struct file_operations dma_m2m_fops = {
 	.owner = THIS_MODULE,
 	.read = dma_m2m_read,
 	.write = dma_m2m_write,
-	.llseek = noop_llseek,
 };
 
 /*

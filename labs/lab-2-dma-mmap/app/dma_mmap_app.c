@@ -58,8 +58,8 @@ static void die(const char *what)
 	const char *name = strerrorname_np(error);
 
 	fflush(stdout);
-	fprintf(stderr, "dma_mmap_app: %s: %s (%s)%s\n", what, name ? name : "unknown error",
-		strerror(error), remedy(error));
+	fprintf(stderr, "dma_mmap_app: %s: %s (%s)%s\n", what, strerror(error),
+		name ? name : "no name", remedy(error));
 	exit(EXIT_FAILURE);
 }
 
@@ -135,12 +135,18 @@ static void copy(int fd, size_t len)
 	printf("ioctl(DMA_MMAP_COPY) has copied %zu bytes.\n", len);
 }
 
-/* The destination was zero when the file was opened, and has to be behind the text. */
-static void check(const unsigned char *src, const unsigned char *dst, size_t len)
+/*
+ * The text is what it was before the ioctl(), or a copy in the wrong direction would
+ * do. The destination was zero at open(), and has to be behind the text.
+ */
+static void check(const unsigned char *text, const unsigned char *src,
+		  const unsigned char *dst, size_t len)
 {
 	size_t i;
 
-	if (memcmp(src, dst, len))
+	if (memcmp(text, src, len))
+		give_up("the source has changed");
+	if (memcmp(text, dst, len))
 		give_up("the destination is not what the source is");
 	for (i = len; i < DMA_MMAP_SIZE; i++)
 		if (dst[i])
@@ -150,6 +156,7 @@ static void check(const unsigned char *src, const unsigned char *dst, size_t len
 
 int main(int argc, char **argv)
 {
+	static unsigned char text[DMA_MMAP_SIZE];
 	unsigned char *src, *dst;
 	size_t len;
 	int fd, opt;
@@ -174,11 +181,12 @@ int main(int argc, char **argv)
 	if (!len)
 		give_up("there is no text to copy");
 	if (len > DMA_MMAP_SIZE)
-		give_up("the text is longer than the source is: see dma_mmap_app -h");
+		give_up("the text is longer than the source, which has 65536 bytes");
+	memcpy(text, src, len);
 	show("Stored in the source", src, len);
 	copy(fd, len);
 	show("Read in the destination", dst, len);
-	check(src, dst, len);
+	check(text, src, dst, len);
 
 	if (munmap(dst, DMA_MMAP_SIZE) || munmap(src, DMA_MMAP_SIZE) || close(fd))
 		die(DEVICE);

@@ -90,6 +90,8 @@ static int open_or_die(void)
 {
 	int fd = open(DEVICE, O_RDWR | O_CLOEXEC);
 
+	if (fd < 0 && errno == ENOENT)
+		exit(hint(DEVICE ": ENOENT. Is the module loaded?"));
 	if (fd < 0)
 		die(DEVICE);
 	return fd;
@@ -756,6 +758,16 @@ static void on_signal(int signal)
 	(void)signal;
 }
 
+/* After a copy of len: "ok", or what is wrong. */
+static const char *what_came(const struct file *f, const unsigned char *was, size_t len)
+{
+	if (difference(f->dst, was, len) == len)
+		return "ok";
+	if (difference(f->src, was, len) == len)
+		return "success, but the destination is not the source";
+	return "backwards: success, but the source has changed, not the destination";
+}
+
 /*
  * copy LENGTH TIMES: the same copy TIMES times, and at the end "ok", or what went
  * wrong with the last. A signal that does not kill must not end a copy: SIGUSR1 comes.
@@ -764,19 +776,19 @@ static int copy(char **args)
 {
 	struct sigaction action = { .sa_handler = on_signal };
 	struct file f = open_and_map();
+	unsigned char *was = allocate(SIZE);
 	size_t len = count_of(args[0]);
 	int i, times = count_of(args[1]), error = 0;
 
 	if (sigaction(SIGUSR1, &action, NULL))
 		die("sigaction()");
-	scramble(f.src, SIZE);
+	scramble(was, SIZE);
+	memcpy(f.src, was, SIZE);
 	for (i = 0; i < times; i++)
 		error = ask(f.fd, len);
-	if (!error && difference(f.dst, f.src, len) < len)
-		puts("success, but the destination is not the source");
-	else
-		puts(error ? name_of(error) : "ok");
+	puts(error ? name_of(error) : what_came(&f, was, len));
 	unmap_and_close(&f);
+	free(was);
 	return 0;
 }
 
@@ -876,10 +888,9 @@ static int explain_usage(void)
 
 	fprintf(stderr, "usage: dma_mmap_test TEST\n"
 		"       dma_mmap_test copy LENGTH TIMES | touch | killed | reopen TIMES | hold mapping|file\n"
-		"TEST is one of");
+		"TEST is one of:\n");
 	for (i = 0; i < ARRAY_SIZE(tests); i++)
-		fprintf(stderr, " %s", tests[i].name);
-	fprintf(stderr, ".\n");
+		fprintf(stderr, "  %s\n", tests[i].name);
 	return 2;
 }
 

@@ -15,6 +15,7 @@
  *	ENXIO	beyond the end of the destination
  *	EINVAL	off a page boundary, or private
  *	EPERM	executable (EACCES when mprotect() asks for it later)
+ *	EACCES	by a file that was not opened to read, or to write, as it asks
  */
 
 #ifndef _DMA_MMAP_H

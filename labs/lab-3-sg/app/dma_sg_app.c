@@ -42,16 +42,16 @@ struct buffer {
 	size_t size;
 };
 
-static int explain_usage(void)
+static int explain_usage(FILE *out)
 {
-	fprintf(stderr,
+	fprintf(out,
 		"usage: dma_sg_app [-H] [-o BYTES] [FILE]\n"
 		"Reads FILE, or standard input, into memory, has " DEVICE " copy it to other\n"
 		"memory by DMA, verifies the copy, and shows what it took.\n"
 		"  -H        puts both on huge pages, where the kernel has some\n"
 		"  -o BYTES  begins the destination that many bytes behind its page (up to %zu)\n"
 		"Exit status: 0 copied and verified, 1 not, 2 usage.\n", OFFSET_MAX);
-	return 2;
+	return out == stdout ? EXIT_SUCCESS : 2;
 }
 
 /* Says what failed, with the error's name and what to do about it, if that is known. */
@@ -97,7 +97,7 @@ static int read_all(int fd, struct buffer *buffer, size_t *len)
 			continue;
 		if (buffer->size >= LEN_MAX) {
 			errno = EFBIG;
-			return fail(option.name, "");
+			return fail(option.name, ": up to 1 GiB is copied at once");
 		}
 		if (allocate(&larger, 2 * buffer->size))
 			return EXIT_FAILURE;
@@ -130,7 +130,7 @@ static const char *remedy(int error)
 {
 	switch (error) {
 	case ENOENT:
-		return ": is the module loaded? insmod dma_sg_driver.ko";
+		return ": is the module loaded? insmod driver/dma_sg_driver.ko";
 	case EACCES:
 		return ": try it with sudo";
 	case ETIMEDOUT:
@@ -214,26 +214,35 @@ static int copy_and_show(const struct buffer *src, size_t len)
 	return EXIT_SUCCESS;
 }
 
-static bool parse(int argc, char **argv)
+static void parse_offset(const char *word)
 {
 	char *end;
+
+	option.offset = strtoul(word, &end, 10);
+	if (*end || end == word || *word == '-' || option.offset > OFFSET_MAX) {
+		fprintf(stderr, "dma_sg_app: -o %s: that is no number of bytes from 0 to %zu\n",
+			word, OFFSET_MAX);
+		exit(2);
+	}
+}
+
+static void parse(int argc, char **argv)
+{
 	int opt;
 
-	while ((opt = getopt(argc, argv, "Ho:")) != -1) {
-		if (opt == 'H') {
+	while ((opt = getopt(argc, argv, "Hho:")) != -1) {
+		if (opt == 'H')
 			option.huge = true;
-		} else if (opt == 'o') {
-			option.offset = strtoul(optarg, &end, 10);
-			if (*end || end == optarg || option.offset > OFFSET_MAX)
-				return false;
-		} else {
-			return false;
-		}
+		else if (opt == 'o')
+			parse_offset(optarg);
+		else
+			exit(explain_usage(opt == 'h' ? stdout : stderr));
 	}
+	if (argc - optind > 1)
+		exit(explain_usage(stderr));
 	if (optind < argc && strcmp(argv[optind], "-"))
 		option.file = argv[optind];
-	option.name = option.file ? option.file : "standard input";
-	return argc - optind <= 1;
+	option.name = !option.file ? "standard input" : *option.file ? option.file : "\"\"";
 }
 
 int main(int argc, char **argv)
@@ -241,8 +250,7 @@ int main(int argc, char **argv)
 	struct buffer src;
 	size_t len = 0;
 
-	if (!parse(argc, argv))
-		return explain_usage();
+	parse(argc, argv);
 	if (read_file(&src, &len))
 		return EXIT_FAILURE;
 	if (copy_and_show(&src, len))

@@ -54,11 +54,11 @@ static int explain_usage(void)
 		"       dma_sg_test copy LENGTH [FROM [TO]]\n"
 		"       dma_sg_test copy_when_told LENGTH\n"
 		"       dma_sg_test page_frames [ADDRESS]\n"
-		"TEST is one of:");
+		"TEST is one of:\n");
 	for (size_t i = 0; i < ARRAY_SIZE(tests); i++)
-		fprintf(stderr, " %s", tests[i].name);
+		fprintf(stderr, "  %s\n", tests[i].name);
 	fprintf(stderr,
-		"\nSEED is for its random numbers, as it printed it.\n"
+		"SEED is for its random numbers, as it printed it.\n"
 		"\"copy\" copies once, between pages that lie apart, with the offsets FROM and TO\n"
 		"in the first ones, and says what came of it:\n"
 		"RESULT COPIED PAGES SEGMENTS DESCRIPTORS CPU_BYTES\n"
@@ -182,6 +182,8 @@ int main(int argc, char **argv)
 			return explain_usage();
 	page = sysconf(_SC_PAGESIZE);
 	device = open(DEVICE, O_RDWR | O_CLOEXEC);
+	if (device < 0 && errno == ENOENT)
+		return fail(DEVICE " is not there: is the module loaded?");
 	if (device < 0)
 		die(DEVICE);
 	before = pins_held();

@@ -11,8 +11,8 @@
 
 /*
  * A copy goes window by window. One ends where the address in the destination is
- * a multiple of this, and no more than this is pinned at each end at a time. (It is
- * halved where the machine has too little room for bounce buffers.)
+ * a multiple of this, and no more than this, and a page, is pinned at each end at a
+ * time. (It is halved where the machine has too little room for bounce buffers.)
  */
 #define DMA_SG_WINDOW		(2 * 1024 * 1024)
 
@@ -25,12 +25,13 @@
  * @copied: set by the driver: bytes that were copied, from the start; @len on
  *	success
  * @pages: set by the driver: pages that were pinned for @copied, at both ends
- * @segments: set by the driver: segments the engine sees them as, at both ends:
+ * @segments: set by the driver: segments the engine saw them as, at both ends:
  *	pages that lie one behind the other in memory are one
- * @descriptors: set by the driver: transfers queued, one a piece that is
+ * @descriptors: set by the driver: transfers made for @copied, one a piece that is
  *	contiguous at both ends
- * @cpu_bytes: set by the driver: bytes that the CPU copied: the cache lines which
- *	are only in part the destination's, and words that a page boundary cuts
+ * @cpu_bytes: set by the driver: bytes of @copied that the CPU copied: the cache
+ *	lines which are only in part the destination's, and words that a page boundary
+ *	cuts
  */
 struct dma_sg_copy {
 	__u64 src;
@@ -53,7 +54,9 @@ struct dma_sg_copy {
  *			destination is not there, may not be accessed so, or is no
  *			memory that can be pinned (a mapping of /dev/dma_mmap is
  *			not); or a range runs over the end of the address space
- *	EINVAL		@len is 0, @flags is not, or the two ranges overlap
+ *	EINVAL		@len is 0, @flags is not, or the addresses of the two ranges
+ *			overlap (that they are the same memory, mapped twice, is not
+ *			noticed)
  *	EIO, ENOMEM	no memory to describe the transfer, or to map it
  *	ETIMEDOUT	the engine did not end in time (module parameter timeout_ms)
  *

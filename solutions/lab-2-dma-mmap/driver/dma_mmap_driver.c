@@ -284,7 +284,6 @@ static const struct file_operations dma_mmap_fops = {
 	.mmap = dma_mmap_mmap,
 	.unlocked_ioctl = dma_mmap_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,
-	.llseek = noop_llseek,
 };
 
 /*

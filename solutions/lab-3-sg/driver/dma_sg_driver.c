@@ -97,6 +97,7 @@ struct dma_sg_end {
  *	engine, the rest by the CPU
  * @head: bytes before the destination's first whole cache line
  * @dma_len: bytes in the destination's whole cache lines
+ * @descriptors: how many were queued
  * @pending: descriptors that have not called back
  * @done: completed by the last of them
  */
@@ -108,6 +109,7 @@ struct dma_sg_window {
 	size_t len;
 	size_t head;
 	size_t dma_len;
+	unsigned int descriptors;
 	unsigned int pending;
 	struct completion done;
 };
@@ -273,7 +275,7 @@ static dma_cookie_t dma_sg_queue(struct dma_sg_window *w)
 		dma_sg_advance(&src, len);
 		dma_sg_advance(&dst, len);
 	}
-	w->copy->descriptors += w->pending;
+	w->descriptors = w->pending;
 	return cookie;
 }
 
@@ -320,6 +322,10 @@ static int dma_sg_run(struct dma_sg_window *w)
 	return ret;
 }
 
+/*
+ * The pins are held while we wait for our turn: all that is left to do then is
+ * quick, and no fault of the program's can make others wait.
+ */
 static int dma_sg_transfer(struct dma_sg_window *w)
 {
 	int ret;
@@ -334,8 +340,11 @@ static int dma_sg_transfer(struct dma_sg_window *w)
 	if (ret)
 		goto unmap_src;
 
-	w->copy->segments += w->src.table.nents + w->dst.table.nents;
 	ret = dma_sg_run(w);
+	if (!ret) {
+		w->copy->segments += w->src.table.nents + w->dst.table.nents;
+		w->copy->descriptors += w->descriptors;
+	}
 
 	dma_sg_unmap(w, &w->dst);
 unmap_src:
@@ -352,8 +361,8 @@ static void dma_sg_cpu_copy(struct dma_sg_window *w, size_t pos, size_t len)
 	while (len) {
 		size_t src = w->src.offset + pos;
 		size_t dst = w->dst.offset + pos;
-		size_t n = min3(len, PAGE_SIZE - offset_in_page(src),
-				PAGE_SIZE - offset_in_page(dst));
+		size_t n = min3(len, (size_t)(PAGE_SIZE - offset_in_page(src)),
+				(size_t)(PAGE_SIZE - offset_in_page(dst)));
 
 		memcpy_page(w->dst.pages[dst / PAGE_SIZE], offset_in_page(dst),
 			    w->src.pages[src / PAGE_SIZE], offset_in_page(src), n);
@@ -459,13 +468,22 @@ static bool dma_sg_range_ok(u64 addr, u64 len)
 	return addr <= ULONG_MAX && len <= ULONG_MAX && access_ok(u64_to_user_ptr(addr), len);
 }
 
+/* An arm64 program may have put a tag into the top byte: that is no other place. */
+static bool dma_sg_overlap(const struct dma_sg_copy *copy)
+{
+	u64 src = untagged_addr(copy->src);
+	u64 dst = untagged_addr(copy->dst);
+
+	return src < dst + copy->len && dst < src + copy->len;
+}
+
 static int dma_sg_check(const struct dma_sg_copy *copy)
 {
 	if (!copy->len || copy->flags)
 		return -EINVAL;
 	if (!dma_sg_range_ok(copy->src, copy->len) || !dma_sg_range_ok(copy->dst, copy->len))
 		return -EFAULT;
-	if (copy->src < copy->dst + copy->len && copy->dst < copy->src + copy->len)
+	if (dma_sg_overlap(copy))
 		return -EINVAL;
 	return 0;
 }
@@ -495,7 +513,6 @@ static const struct file_operations dma_sg_fops = {
 	.owner = THIS_MODULE,
 	.unlocked_ioctl = dma_sg_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,
-	.llseek = noop_llseek,
 };
 
 /*
