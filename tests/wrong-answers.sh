@@ -1,10 +1,13 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 # Each wrong answer in tests/wrong-answers/ is caught by the step that is about
-# it, with a hint that leads on. Its header names both:
+# it, with a hint that leads on. Its header, above what is wrong with it and why
+# people do it, has these lines:
 #
-#   Step: a part of the title of the first step that fails, not for another's sake
+#   Step: the number of the first step that fails
+#   Test: a part of the title of that step, or of the check in it that fails
 #   Hint: words of what is said there
+#   Shows: how a person meets it, in a sentence
 set -eu
 cd "$(dirname "$0")/.."
 # shellcheck source=labs/lib/ktap.sh
@@ -30,17 +33,22 @@ run_all() {
 	xargs -L 1 -P 2 sh -c 'ANSWER=$0/$1 pi/lab test "$2" >>"$0/$1.log" 2>&1 || true' "$work" <"$work/list"
 }
 
-# The first step that fails is the one, and its hint holds the words.
+# The first step that fails is the one, the check in it too, and the hint holds the
+# words. Whatever else there is to say, somebody has to be able to read it.
 is_caught() {
-	caught=$(sed -n '/^not ok /{s/^not ok [0-9]* - //p;q}' "$work/$name.log")
-	case $caught in
-	*"$(header "$name" Step)"*) ;;
-	'') fail "It passes, or does not run: $(tail -n 3 "$work/$name.log")" || return ;;
-	*) fail "It was caught by another step, \"$caught\": $(grep -A 3 '^not ok' "$work/$name.log" | head -n 4)" ||
-		return ;;
+	for word in Step Test Hint Shows; do
+		[ -n "$(header "$name" "$word")" ] || fail "Its header has no \"$word: ...\"." || return
+	done
+	sed -n '/^not ok /,${/^not ok /{x;s/^/x/;/xx/q;x};p}' "$work/$name.log" >"$work/caught"
+	[ -s "$work/caught" ] || fail "It passes, or does not run: $(tail -n 3 "$work/$name.log")" || return
+	case $(head -n 1 "$work/caught") in
+	"not ok $(header "$name" Step) "*) ;;
+	*) fail "It was caught by another step: $(head -n 4 "$work/caught")" || return ;;
 	esac
-	sed '1,/^not ok /d; /^\(not \)*ok /,$d' "$work/$name.log" | grep -qF -- "$(header "$name" Hint)" ||
-		fail "The hint does not hold \"$(header "$name" Hint)\": $(grep -A 5 '^not ok' "$work/$name.log" | head -n 6)"
+	head -n 2 "$work/caught" | sed '2{/^# (/!d}' | tail -n 1 | grep -qF -- "$(header "$name" Test)" ||
+		fail "It was caught by another check: $(head -n 4 "$work/caught")" || return
+	sed 1d "$work/caught" | grep -qF -- "$(header "$name" Hint)" ||
+		fail "The hint does not hold \"$(header "$name" Hint)\": $(head -n 6 "$work/caught")"
 }
 
 names=$(cd tests/wrong-answers && for entry in *; do echo "${entry%.patch}"; done)
@@ -49,6 +57,6 @@ run_all
 set -- $names
 plan $#
 for name in $names; do
-	step "$name: caught by \"$(header "$name" Step)\"" is_caught
+	step "$name: caught by step $(header "$name" Step)" is_caught
 done
 finish

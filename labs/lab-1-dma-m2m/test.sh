@@ -466,25 +466,43 @@ tells_each_stage() {
 	done
 }
 
+# ---- the steps, each needs the one before ------------------------------------
+
+loads_and_goes() {
+	check "the module loads and makes $device" loads && bound=$(default_timeout) &&
+		check "it stays while a file is open" stays_while_open &&
+		check "it unloads, and loads again" reloads
+}
+
+has_channel() {
+	check "it holds a channel" holds_channel && check "it gives the channel back" gives_channel_back
+}
+
+takes_back() {
+	check "each buffer is unmapped as it was mapped" unmaps_both_buffers &&
+		check "every byte that was written comes back, at any length" gives_back_every_byte &&
+		check "bytes that differ are an error, and are not given out" says_what_differs &&
+		check "with dynamic debug, the log tells each stage" tells_each_stage
+}
+
+withstands() {
+	check "a dead engine is given up, and the next transfer works" gives_up_a_dead_engine &&
+		check "an engine that answers late is waited for" waits_for_a_late_engine &&
+		check "a killed writer lets go at once, and the next transfer works" lets_a_killed_writer_go &&
+		check "of several writers at once, each gets its own result" serves_each_in_turn &&
+		check "who waits for its turn can be killed, and has its own time" waits_its_turn &&
+		check "the log is silent about success, and has one line for an error" complains_once &&
+		check "the module unloads, and gives everything back" gives_everything_back
+}
+
 driver_begin
-plan 18
-step "the module loads and makes $device" loads
-bound=$(cat "/sys/module/$module/parameters/timeout_ms" 2>/dev/null || true)
-needs 1 step "write() takes what fits, and refuses what it must" takes_data
-needs 1 step "the driver holds a DMA channel" holds_channel
+plan 8
+step "the module loads, makes its device, and goes again" loads_and_goes
+needs 1 step "write() takes the user's data, no more than fits" takes_data
+needs 2 step "the driver holds a DMA channel, and gives it back" has_channel
 needs 3 step "each buffer is mapped for the channel's device, in its own direction" maps_both_buffers
-needs 3 step "one descriptor for these buffers is prepared and submitted" submits_one_descriptor
-needs 3 step "the engine runs each transfer, and says so by one interrupt" runs_on_the_engine
-needs 6 step "read() gives back every byte that was written, at any length" gives_back_every_byte
-needs 6 step "each buffer is unmapped as it was mapped" unmaps_both_buffers
-needs 7 step "bytes that differ are an error, and are not given out" says_what_differs
-needs 7 step "a dead engine is given up, and the next transfer works" gives_up_a_dead_engine
-needs 10 step "an engine that answers late is waited for" waits_for_a_late_engine
-needs 10 step "a killed writer lets go at once, and the next transfer works" lets_a_killed_writer_go
-needs 10 step "of several writers at once, each gets its own result" serves_each_in_turn
-needs 13 step "who waits for its turn can be killed, and has its own time" waits_its_turn
-needs 10 step "the log is silent about success, and has one line for an error" complains_once
-needs 7 step "with dynamic debug, the log tells each stage" tells_each_stage
-needs 1 step "the module stays while a file is open" stays_while_open
-needs 1 step "the module unloads and gives its device and channel back" gives_everything_back
+needs 4 step "one descriptor for these buffers is prepared and submitted" submits_one_descriptor
+needs 5 step "the engine runs each transfer, and says so by one interrupt" runs_on_the_engine
+needs 6 step "the buffers are unmapped and compared, and read() gives the copy" takes_back
+needs 7 step "the driver withstands an engine that is late, or dead" withstands
 finish

@@ -212,7 +212,7 @@ $(cat "$work/told")"
 }
 
 is_silent_until_asked() {
-	said=$(dmesg | sed -n "/dma-labs: run $$, step 1 begins/,\$p" | grep "soc:$node:" | head -n 3 || true)
+	said=$(dmesg | sed -n "/dma-labs: run $$, step 1.0 begins/,\$p" | grep "soc:$node:" | head -n 3 || true)
 	[ -z "$said" ] || fail "All went well, and the driver has talked: $said" || return
 	[ -w /proc/dynamic_debug/control ] || skip 'this kernel has no dynamic debug' || return
 	echo "module $module +p" >/proc/dynamic_debug/control

@@ -135,6 +135,19 @@ stays_while_open() {
 		fail "The device was unbound while a file was open, and does not come back: see suppress_bind_attrs."
 }
 
+# Before anybody sets it.
+default_timeout() {
+	cat "/sys/module/$module/parameters/timeout_ms" 2>/dev/null || true
+}
+
+reloads() {
+	gives_everything_back && loads
+}
+
+gives_channel_back() {
+	reloads && holds_channel
+}
+
 gives_everything_back() {
 	rmmod "$module" 2>"$work/rmmod" || fail "rmmod: $(cat "$work/rmmod")" || return
 	[ ! -e "$device" ] || fail "The module is gone, $device is not: see misc_deregister()." || return

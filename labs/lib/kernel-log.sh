@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=sh
-# After ktap.sh: a step in which the kernel reported trouble has failed.
-# shellcheck disable=SC2154,SC2034 # number, work and skipped are ktap.sh's
+# After ktap.sh: a step, or check, in which the kernel reported trouble has failed.
+# shellcheck disable=SC2154,SC2034 # number, checks, work and skipped are ktap.sh's
 
 before_step() {
-	mark="dma-labs: run $$, step $number begins"
+	mark="dma-labs: run $$, step $number.$checks begins"
 	echo "<6>$mark" >/dev/kmsg
 }
 

@@ -8,7 +8,13 @@
 #   needs 1 step "the device opens" opens   not reached when step 1 failed
 #   finish
 #
-# A step's function returns 0, or calls `fail` or `skip` with a reason.
+# A step's function returns 0, or calls `fail` or `skip` with a reason. When there
+# are several things to it, each can have a line of its own, above the step's:
+#
+#   holds_up() {
+#       check "a dead engine is given up" gives_up_a_dead_engine &&
+#           check "a late one is waited for" waits_for_a_late_engine
+#   }
 
 passed=0
 number=0
@@ -16,6 +22,7 @@ failed=' '
 not_reached=' '
 hints=''
 skipped=''
+checks=0
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM HUP
@@ -53,13 +60,38 @@ after_step() {
 	:
 }
 
-step() {
-	number=$((number + 1))
+# attempt FUNCTION: sets $status, $hints and $skipped.
+attempt() {
 	hints=''
 	skipped=''
 	before_step
-	"$2" && status=0 || status=$?
+	"$1" && status=0 || status=$?
 	after_step || status=1
+}
+
+# What is skipped here does not skip the step, as long as something is left of it.
+check() {
+	checks=$((checks + 1))
+	attempt "$2"
+	if [ -n "$skipped" ]; then
+		echo "    ok $checks - $1 # SKIP $skipped"
+	elif [ "$status" -eq 0 ]; then
+		checked=$((checked + 1))
+		echo "    ok $checks - $1"
+	else
+		echo "    not ok $checks - $1"
+		hints="# ($1)
+$hints"
+		return 1
+	fi
+}
+
+step() {
+	number=$((number + 1))
+	checks=0
+	checked=0
+	attempt "$2"
+	[ "$checked" -eq 0 ] || skipped=''
 	if [ -n "$skipped" ]; then
 		echo "ok $number - $1 # SKIP $skipped"
 	elif [ "$status" -eq 0 ]; then

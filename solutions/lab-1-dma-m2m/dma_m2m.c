@@ -76,16 +76,14 @@ static struct dma_m2m *to_dma_m2m(struct file *file)
 }
 
 /*
- * Mapping gives the buffers to the engine. It is the channel's device that
- * reads and writes the memory, so it is that device's view (its bus addresses,
+ * Step 4, map: this gives the buffers to the engine. It is the channel's device
+ * that reads and writes the memory, so it is that device's view (its bus addresses,
  * its limits, whether it snoops the caches) that counts, not the view of the
  * platform device that this driver is bound to.
  */
 static int dma_m2m_map(struct dma_m2m *m2m, size_t len)
 {
 	struct device *dma_dev = dmaengine_get_dma_device(m2m->chan);
-	phys_addr_t src_phys = virt_to_phys(m2m->write_buf);
-	phys_addr_t dst_phys = virt_to_phys(m2m->read_buf);
 
 	m2m->src = dma_map_single(dma_dev, m2m->write_buf, len, DMA_TO_DEVICE);
 	if (dma_mapping_error(dma_dev, m2m->src))
@@ -96,15 +94,23 @@ static int dma_m2m_map(struct dma_m2m *m2m, size_t len)
 		dma_unmap_single(dma_dev, m2m->src, len, DMA_TO_DEVICE);
 		return -ENOMEM;
 	}
+	return 0;
+}
+/* End of step 4, map. */
+
+/* The same two buffers have three addresses each. */
+static void dma_m2m_tell(struct dma_m2m *m2m, size_t len)
+{
+	phys_addr_t src_phys = virt_to_phys(m2m->write_buf);
+	phys_addr_t dst_phys = virt_to_phys(m2m->read_buf);
 
 	dev_dbg(m2m->dev, "source: virtual %p, physical %pap, bus %pad, %zu bytes\n",
 		m2m->write_buf, &src_phys, &m2m->src, len);
 	dev_dbg(m2m->dev, "destination: virtual %p, physical %pap, bus %pad\n",
 		m2m->read_buf, &dst_phys, &m2m->dst);
-	return 0;
 }
 
-/* The same device, lengths and directions as in dma_m2m_map(). */
+/* Step 7, unmap: the same device, lengths and directions as in dma_m2m_map(). */
 static void dma_m2m_unmap(struct dma_m2m *m2m, size_t len)
 {
 	struct device *dma_dev = dmaengine_get_dma_device(m2m->chan);
@@ -112,8 +118,9 @@ static void dma_m2m_unmap(struct dma_m2m *m2m, size_t len)
 	dma_unmap_single(dma_dev, m2m->dst, len, DMA_FROM_DEVICE);
 	dma_unmap_single(dma_dev, m2m->src, len, DMA_TO_DEVICE);
 }
+/* End of step 7, unmap. */
 
-/* Runs in a tasklet: it must not sleep. */
+/* Step 5, submit: the callback first. It runs in a tasklet: it must not sleep. */
 static void dma_m2m_callback(void *data)
 {
 	struct dma_m2m *m2m = data;
@@ -140,12 +147,25 @@ static dma_cookie_t dma_m2m_submit(struct dma_m2m *m2m, size_t len)
 	reinit_completion(&m2m->done);
 	return dmaengine_submit(desc);
 }
+/* End of step 5, submit. */
 
 /*
- * Start what is queued and wait for it: no longer than timeout_ms, and not
- * past a fatal signal. Whichever way the wait ends early, the engine may still
- * be writing, so the channel is stopped before anybody touches the memory.
- * The transfer may also have ended just then: the cookie has the last word.
+ * Step 8, give up: the wait ended early, and the engine may still be writing. So
+ * the channel is stopped before anybody touches the memory. The transfer may also
+ * have ended just then: the cookie has the last word.
+ */
+static int dma_m2m_give_up(struct dma_m2m *m2m, dma_cookie_t cookie, int why)
+{
+	dmaengine_terminate_sync(m2m->chan);
+	if (dma_async_is_tx_complete(m2m->chan, cookie, NULL, NULL) == DMA_COMPLETE)
+		return 0;
+	return why;
+}
+/* End of step 8, give up. */
+
+/*
+ * Step 6, wait: start what is queued and wait for it, no longer than timeout_ms,
+ * and not past a fatal signal.
  */
 static int dma_m2m_wait(struct dma_m2m *m2m, dma_cookie_t cookie)
 {
@@ -156,12 +176,9 @@ static int dma_m2m_wait(struct dma_m2m *m2m, dma_cookie_t cookie)
 						    msecs_to_jiffies(timeout_ms));
 	if (left > 0)
 		return 0;
-
-	dmaengine_terminate_sync(m2m->chan);
-	if (dma_async_is_tx_complete(m2m->chan, cookie, NULL, NULL) == DMA_COMPLETE)
-		return 0;
-	return left ? left : -ETIMEDOUT;
+	return dma_m2m_give_up(m2m, cookie, left ? left : -ETIMEDOUT);
 }
+/* End of step 6, wait. */
 
 static int dma_m2m_transfer(struct dma_m2m *m2m, size_t len)
 {
@@ -171,6 +188,7 @@ static int dma_m2m_transfer(struct dma_m2m *m2m, size_t len)
 	ret = dma_m2m_map(m2m, len);
 	if (ret)
 		return ret;
+	dma_m2m_tell(m2m, len);
 
 	cookie = dma_m2m_submit(m2m, len);
 	ret = dma_submit_error(cookie);
@@ -185,11 +203,12 @@ static int dma_m2m_transfer(struct dma_m2m *m2m, size_t len)
 	return ret;
 }
 
-/* Only now, after the unmapping, does the CPU see what the engine wrote. */
+/* Step 7, compare: only now, after the unmapping, the CPU sees what the engine wrote. */
 static int dma_m2m_compare(struct dma_m2m *m2m, size_t len)
 {
 	return memcmp(m2m->write_buf, m2m->read_buf, len) ? -EIO : 0;
 }
+/* End of step 7, compare. */
 
 /* The buffers have room for the last word: their size is a multiple of it. */
 static int dma_m2m_copy(struct dma_m2m *m2m, size_t len)
@@ -207,6 +226,7 @@ static int dma_m2m_copy(struct dma_m2m *m2m, size_t len)
 static ssize_t dma_m2m_read(struct file *file, char __user *ubuf, size_t count,
 			    loff_t *ppos)
 {
+	/* Step 7, read: what the last transfer copied, unless one is under way. */
 	struct dma_m2m *m2m = to_dma_m2m(file);
 	ssize_t ret;
 
@@ -215,6 +235,7 @@ static ssize_t dma_m2m_read(struct file *file, char __user *ubuf, size_t count,
 	ret = simple_read_from_buffer(ubuf, count, ppos, m2m->read_buf, m2m->len);
 	mutex_unlock(&m2m->lock);
 	return ret;
+	/* End of step 7, read. */
 }
 
 /*
@@ -226,6 +247,7 @@ static ssize_t dma_m2m_read(struct file *file, char __user *ubuf, size_t count,
 static ssize_t dma_m2m_write(struct file *file, const char __user *ubuf,
 			     size_t count, loff_t *ppos)
 {
+	/* Step 2, write: no more than fits, and one at a time from the first byte on. */
 	struct dma_m2m *m2m = to_dma_m2m(file);
 	size_t len = min_t(size_t, count, DMA_M2M_BUF_SIZE);
 	int ret = -EFAULT;
@@ -244,6 +266,7 @@ static ssize_t dma_m2m_write(struct file *file, const char __user *ubuf,
 	}
 	mutex_unlock(&m2m->lock);
 	return ret ? ret : len;
+	/* End of step 2, write. */
 }
 
 static const struct file_operations dma_m2m_fops = {
@@ -253,16 +276,19 @@ static const struct file_operations dma_m2m_fops = {
 };
 
 /*
- * Whole pages start and end on cache lines, so that no other data shares a
- * line with what the engine reads or writes.
+ * Step 1, allocate: whole pages start and end on cache lines, so that no other data
+ * shares a line with what the engine reads or writes.
  */
 static void *dma_m2m_alloc(struct device *dev)
 {
 	return (void *)devm_get_free_pages(dev, GFP_KERNEL | __GFP_ZERO,
 					   get_order(DMA_M2M_BUF_SIZE));
 }
+/* End of step 1, allocate. */
 
 /*
+ * Step 3, channel: first, how it is given back.
+ *
  * Each wait has ended its transfer, but the last callback may still be running:
  * the channel is terminated and synchronised before it is given back.
  */
@@ -287,7 +313,9 @@ static int dma_m2m_request_chan(struct dma_m2m *m2m)
 
 	return devm_add_action_or_reset(m2m->dev, dma_m2m_release_chan, m2m->chan);
 }
+/* End of step 3, channel. */
 
+/* Step 1, register: a misc device, and how it goes again. */
 static void dma_m2m_deregister(void *data)
 {
 	misc_deregister(data);
@@ -307,6 +335,7 @@ static int dma_m2m_register(struct dma_m2m *m2m)
 
 	return devm_add_action_or_reset(m2m->dev, dma_m2m_deregister, &m2m->misc);
 }
+/* End of step 1, register. */
 
 /* The device node comes last: from then on somebody may call write(). */
 static int dma_m2m_probe(struct platform_device *pdev)
