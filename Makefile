@@ -9,7 +9,7 @@ TEXT ?= one-two-three
 export LAB SOLUTION BOARD KERNEL TEXT
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test shell check check-fresh clean
+.PHONY: help demo test shell diff handout skeletons check check-fresh clean
 
 #: The DMA labs: drivers for a Raspberry Pi, emulated or real.
 #:
@@ -21,6 +21,12 @@ export LAB SOLUTION BOARD KERNEL TEXT
 #:   make shell LAB=1       a shell there, with the lab's module at hand
 #:   make clean             removes build/ (the downloads stay, in the cache)
 #:
+#: For instructors, and who changes a solution:
+#:   make diff LAB=1        your lab 1 against its solution
+#:             HTML=1       side by side, as a page in build/
+#:   make handout           a tarball for students: no solutions, no wrong answers
+#:   make skeletons         cuts the drivers in labs/ from the solutions anew
+#:
 #: What test and shell take besides:
 #:   SOLUTION=1             the solution instead of your own files
 #: What test, shell and demo take:
@@ -29,8 +35,12 @@ export LAB SOLUTION BOARD KERNEL TEXT
 help:
 	@sed -n 's/^#: \{0,1\}//p' Makefile
 
+# What a handout has not.
+whole = [ -d solutions ] || { echo 'make $@: this is a handout, without solutions:' \
+	'see README.md for what it has' >&2; exit 2; };
+
 demo:
-	@pi/setup run
+	@$(whole) pi/setup run
 	@SOLUTION=1 pi/lab demo "$$TEXT"
 	@cat pi/next-steps
 
@@ -42,14 +52,23 @@ shell:
 	@pi/setup run
 	@pi/lab shell "$$LAB"
 
+diff:
+	@$(whole) solutions/diff "$$LAB" $(if $(HTML),"build/diff-lab-$$LAB.html")
+
+handout:
+	@$(whole) solutions/handout build/dma-labs-handout.tar.gz
+
+skeletons:
+	@$(whole) solutions/skeletons
+
 # The tests call make as people do, not as a part of this one.
 check:
-	@pi/setup check
+	@$(whole) pi/setup check
 	@$(MAKE) -s build/referee
 	@env -u MAKEFLAGS -u MAKELEVEL -u MFLAGS tests/run
 
 check-fresh:
-	@tests/fresh
+	@$(whole) tests/fresh
 
 clean:
 	rm -rf build
