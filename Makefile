@@ -9,7 +9,7 @@ TEXT ?= one-two-three
 export LAB SOLUTION BOARD KERNEL TEXT
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test shell diff handout skeletons check check-fresh clean
+.PHONY: help demo test watch shell diff handout skeletons check check-fresh clean
 
 #: The DMA labs: drivers for a Raspberry Pi, emulated or real.
 #:
@@ -18,6 +18,7 @@ export LAB SOLUTION BOARD KERNEL TEXT
 #:   make check             every test of the workbook
 #:   make check-fresh       demo and check in bare Debian 12 and 13 (as root)
 #:   make test LAB=1        the tests of your lab 1 on the emulated Pi
+#:   make watch LAB=1       the same at each save, a line a step
 #:   make shell LAB=1       a shell there, with the lab's module at hand
 #:   make clean             removes build/ (the downloads stay, in the cache)
 #:
@@ -29,6 +30,9 @@ export LAB SOLUTION BOARD KERNEL TEXT
 #:
 #: What test and shell take besides:
 #:   SOLUTION=1             the solution instead of your own files
+#:   STEP=3                 the solution up to that step
+#: What test takes:
+#:   FRESH=1                a Pi that boots, not one that was saved after it had
 #: What test, shell and demo take:
 #:   KERNEL=6.12            another Debian kernel (default: your release's)
 #:   BOARD=raspi3b          the board
@@ -48,6 +52,10 @@ test:
 	@pi/setup run
 	@pi/lab test "$$LAB"
 
+watch:
+	@pi/setup run
+	@pi/watch "$$LAB"
+
 shell:
 	@pi/setup run
 	@pi/lab shell "$$LAB"
@@ -64,7 +72,7 @@ skeletons:
 # The tests call make as people do, not as a part of this one.
 check:
 	@$(whole) pi/setup check
-	@$(MAKE) -s build/referee
+	@$(MAKE) -s build/referee build/reseed
 	@env -u MAKEFLAGS -u MAKELEVEL -u MFLAGS tests/run
 
 check-fresh:
@@ -77,3 +85,8 @@ clean:
 build/referee: pi/referee.c
 	@mkdir -p build
 	@$(CC) -O2 -Wall -Wextra -o $@.$$$$ $< && mv $@.$$$$ $@
+
+# For the guest.
+build/reseed: pi/reseed.c
+	@mkdir -p build
+	@aarch64-linux-gnu-gcc -O2 -Wall -Wextra -static -o $@.$$$$ $< && mv $@.$$$$ $@

@@ -52,13 +52,16 @@ static struct {
 	bool interactive;
 	const char *log;
 	const char *reports;
-} option = { .seconds = 60 };
+	const char *input;
+	const char *save;
+} option = { .seconds = 60, .input = "/dev/null" };
 
 /* What is known of the run so far. */
 static struct {
 	pid_t machine;
 	bool ended;
 	int wait_status;	/* the machine's, once it has ended */
+	int monitor[2];		/* the pipe to its standard input */
 	FILE *log;
 	regex_t pattern[PATTERNS_MAX];
 	int patterns;
@@ -186,11 +189,21 @@ static void pass_on(const char *line)
 	fflush(stdout);
 }
 
+/* A guest that is to be saved has done its part when it is ready. */
+static void save_machine(void)
+{
+	dprintf(run.monitor[1], "%s\nquit\n", option.save);
+	run.status = 0;
+	run.begun = true;
+}
+
 static void take_results_line(const char *line)
 {
 	int status, end = 0;
 
-	if (!run.begun) {
+	if (!run.begun && option.save && !strcmp(line, "pi: ready")) {
+		save_machine();
+	} else if (!run.begun) {
 		run.begun = !strcmp(line, "pi: begin");
 	} else if (run.status >= 0) {
 		blame("output came after the verdict: \"%s\"", line);
@@ -298,12 +311,12 @@ static bool drain(struct stream *s)
 
 static void exec_machine(char **argv, int results, int console)
 {
-	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	int input = option.save ? run.monitor[0] : open(option.input, O_RDONLY | O_CLOEXEC);
 
 	sigprocmask(SIG_UNBLOCK, &signals, NULL);
 	if (!option.interactive) {
 		setpgid(0, 0);
-		dup2(null, STDIN_FILENO);
+		dup2(input, STDIN_FILENO);
 		dup2(results, STDOUT_FILENO);
 		dup2(console, STDERR_FILENO);
 		dup2(console, 3);
@@ -319,7 +332,7 @@ static void start_machine(char **argv, int *results, int *console)
 	pid_t referee = getpid();
 	int r[2], c[2];
 
-	if (pipe2(r, O_CLOEXEC) || pipe2(c, O_CLOEXEC))
+	if (pipe2(r, O_CLOEXEC) || pipe2(c, O_CLOEXEC) || pipe2(run.monitor, O_CLOEXEC))
 		die("pipe");
 	run.machine = fork();
 	if (run.machine < 0)
@@ -525,12 +538,16 @@ static void read_reports(void)
 static void die_of_usage(void)
 {
 	fprintf(stderr,
-		"usage: referee [-k] [-t SECONDS] -l LOG -r REPORTS MACHINE [ARGUMENT...]\n"
+		"usage: referee [-k] [-t SECONDS] [-f FILE] -l LOG -r REPORTS MACHINE [ARGUMENT...]\n"
+		"       referee -s WORDS [-t SECONDS] -l LOG -r REPORTS MACHINE [ARGUMENT...]\n"
 		"       referee -i MACHINE [ARGUMENT...]\n"
 		"  -k  the results are KTAP: judge them\n"
 		"  -t  seconds until the verdict is overdue (default 60)\n"
 		"  -l  the console's log\n"
 		"  -r  regular expressions, one a line, of what a kernel in trouble prints\n"
+		"  -f  the machine's standard input (default /dev/null)\n"
+		"  -s  what the machine's monitor, its standard input, is told when its guest is\n"
+		"      ready to be saved: nothing else is awaited\n"
 		"  -i  no results, no verdict: the terminal is the machine's\n");
 	exit(EXIT_TROUBLE);
 }
@@ -540,7 +557,7 @@ static void parse(int argc, char **argv)
 	char *end;
 	int c;
 
-	while ((c = getopt(argc, argv, "+kit:l:r:")) != -1) {
+	while ((c = getopt(argc, argv, "+kit:l:r:f:s:")) != -1) {
 		switch (c) {
 		case 'k':
 			option.ktap = true;
@@ -558,6 +575,12 @@ static void parse(int argc, char **argv)
 			break;
 		case 'r':
 			option.reports = optarg;
+			break;
+		case 'f':
+			option.input = optarg;
+			break;
+		case 's':
+			option.save = optarg;
 			break;
 		default:
 			die_of_usage();
