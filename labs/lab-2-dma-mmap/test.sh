@@ -22,7 +22,6 @@ node=dma-mmap
 size=65536
 program=./app/dma_mmap_test
 copy_ioctl=0x4008d901
-spoilt=''
 
 # why_silent STATUS: what is to say about a program that said nothing.
 why_silent() {
@@ -88,12 +87,15 @@ memory_free() {
 
 # ---- the steps --------------------------------------------------------------
 
-gives_zeroed_memory() {
-	does starts_zeroed && does keeps_files_apart
+# The kernel's records come first: a driver that is wrong here may not open twice.
+gets_coherent_memory() {
+	[ ! -d "$instance" ] || allocates_coherent_memory || return
+	does opens ||
+		fail 'Is the memory of each open file allocated, by dma_alloc_coherent(), and returned?'
 }
 
 allocates_coherent_memory() {
-	watch touch || return
+	watch opens || return
 	[ "$(called '^alloc ')" -ge 1 ] ||
 		fail 'open() allocated no coherent memory: see dma_alloc_coherent().' || return
 	[ "$(called '^alloc ')" -eq "$(called "^alloc device=\"$controller\"")" ] ||
@@ -108,8 +110,14 @@ one, mmap() shows to the program." || return
 	done <"$work/lengths"
 }
 
-maps_what_there_is() {
-	does shows_source_and_destination && watch touch || return
+# A bus address that was taken for a page frame number ends in SIGBUS.
+shows_each_page() {
+	does shows_source_and_destination ||
+		fail 'The pages of coherent memory are shown by dma_mmap_coherent().'
+}
+
+goes_by_the_dma_api() {
+	watch touch || return
 	[ "$(called '^mmap ')" -ge 1 ] || fail \
 		'mmap() does not go by dma_mmap_coherent(): nobody else knows the pages of coherent
 memory, and how the CPU must see them.' || return
@@ -118,8 +126,20 @@ memory, and how the CPU must see them.' || return
 was allocated for: see dmaengine_get_dma_device(). Seen: $(grep '^mmap ' "$calls")"
 }
 
+gives_zeroed_memory() {
+	does starts_zeroed
+}
+
+keeps_files_apart() {
+	does keeps_files_apart
+}
+
 refuses_bad_mappings() {
-	does refuses_bad_mappings && does refuses_changes
+	does refuses_bad_mappings
+}
+
+refuses_changes() {
+	does refuses_changes
 }
 
 refuses_bad_requests() {
@@ -127,16 +147,14 @@ refuses_bad_requests() {
 		fail 'What cannot be done is refused before anything is done: see struct dma_mmap_copy.'
 }
 
-# The first copy is there for what the controller's own driver allocates then.
-submits_one_descriptor() {
-	does survives_a_copy || {
-		spoilt=yes
-		return 1
-	}
+leaves_the_memory() {
+	does survives_a_copy
+}
+
+# The first copy is there for what the controller's own driver allocates then. Whether
+# the engine runs is for the next step to say.
+prepares_one_descriptor() {
 	watch copy 4096 1 && watch copy 4096 1 || return
-	! grep -q backwards "$work/said" || fail \
-		'The source has the destination'"'"'s bytes now: dmaengine_prep_dma_memcpy() takes the
-destination first, then the source.' || return
 	[ "$(called '^map ')" -eq 0 ] && [ "$(called '^map_table ')" -eq 0 ] ||
 		fail 'Memory was mapped for a transfer: coherent memory has its bus address from
 dma_alloc_coherent(), for as long as it is there.' || return
@@ -151,6 +169,10 @@ dma_alloc_coherent(), for as long as it is there.' || return
 		"The descriptor is: $prepared. Not all of that is in
 the memory of the file: $(grep '^mmap ' "$calls")
 The engine wants bus addresses, as dma_alloc_coherent() gave them." || return
+	source=$(grep '^mmap ' "$calls" | head -n 1 | recorded bus)
+	[ $(($(echo "$prepared" | recorded to))) -ne $((source)) ] || fail \
+		"The descriptor is: $prepared. At $source is the source, which mmap() shows
+at offset 0: dmaengine_prep_dma_memcpy() takes the destination first, then the source." || return
 	[ "$(called '^submit')" -eq 1 ] ||
 		fail "The descriptor was prepared and not submitted: see dmaengine_submit()."
 }
@@ -174,7 +196,9 @@ without dma_async_issue_pending() nothing moves, and a copy by the CPU raises no
 # A length that is no multiple of four makes QEMU run on for ever: say so first.
 copies_every_length() {
 	echo '<6>dma-labs: lengths that are no multiple of 4 come now' >/dev/kmsg
-	does copies_every_length
+	does copies_every_length ||
+		fail "The engine moves whole 32-bit words, the CPU the one to three bytes behind the last.
+Nothing else of the destination changes: see round_down()."
 }
 
 copies_at_once() {
@@ -182,10 +206,7 @@ copies_at_once() {
 }
 
 lives_long_enough() {
-	does lives_long_enough || {
-		spoilt=yes
-		return 1
-	}
+	does lives_long_enough
 }
 
 # 1000 files' memory, were it not freed, would be 125 MiB: half of that is far more
@@ -229,10 +250,11 @@ is_silent_until_asked() {
 
 # stalled TIMEOUT FUNCTION: runs it with the engine stopped. Whatever comes of it,
 # the engine works afterwards, and no copy is left; but what would then write to
-# memory that is free is not woken.
+# memory that is free, when it is spoilt, is not woken.
 stalled() {
 	engine_find "$channel" && waits_at_most "$1" || return
 	jobs=''
+	spoilt=''
 	engine_stop
 	"$2" && answered=0 || answered=1
 	if [ -n "$spoilt" ]; then engine_start; else engine_wake; fi
@@ -257,6 +279,11 @@ is_in_the_driver() {
 	grep -qs "$copy_ioctl" "/proc/$job/syscall"
 }
 
+# It waits in the driver, or waits no more.
+has_settled() {
+	is_in_the_driver || job_ended
+}
+
 # ends JOB: soon.
 ends() {
 	job=$1
@@ -267,9 +294,68 @@ works_again() {
 	copies 4096 1 || fail 'That was the copy after the one that went wrong.'
 }
 
+# The signal is one that a program may catch.
+is_late() {
+	start_copy
+	soon engine_has_work || fail 'The transfer did not come to the engine.' || return
+	soon has_settled
+	! job_ended || {
+		spoilt=yes
+		fail "DMA_MMAP_COPY has returned, and the engine is not done: $(cat "$work/said").
+See wait_for_completion_killable_timeout(). Nobody but the callback calls complete()."
+	} || return
+	kill -USR1 "$job"
+	engine_wake
+	ends "$job" || fail 'The engine is done, and DMA_MMAP_COPY still waits.' || return
+	[ "$(cat "$work/said")" = ok ] ||
+		fail "The engine answered late, but in time, and a signal came that does not kill:
+DMA_MMAP_COPY said $(cat "$work/said"). See wait_for_completion_killable_timeout()."
+}
+
+waits_for_a_late_engine() {
+	stalled 60000 is_late
+}
+
+# What the second asks of the engine, while the first is there. Its process has been
+# told to the tracing before it is what we look for.
+second_waits() {
+	read -r job <"$instance/set_event_pid" && is_in_the_driver
+}
+
+takes_turns() {
+	can_witness || return
+	start_copy
+	first=$job
+	soon engine_has_work || fail 'The transfer did not come to the engine.' || return
+	start_copy witness
+	second=$job
+	soon second_waits || fail 'A second copy did not come to the driver.' || return
+	! grep -q 'submit: ' "$instance/trace" || fail \
+		"Another file's copy was submitted while one was at the engine. To give up one ends all
+of the channel: one at a time, by a mutex of the device's, see mutex_lock_killable()." || return
+	engine_wake
+	ends "$first" && ends "$second" || fail 'The engine is done, and one of two copies still waits.' || return
+	[ "$(sort -u "$work/said" "$work/said-before")" = ok ] ||
+		fail "Of two copies, one after the other: $(cat "$work/said-before" "$work/said")."
+}
+
+takes_one_at_a_time() {
+	stalled 60000 takes_turns
+}
+
+# What nobody waits for must not be at the engine any more: its memory may be free.
+left_the_engine() {
+	! engine_has_work || {
+		spoilt=yes
+		fail "$1, and the engine still has the transfer, to memory that may be
+somebody else's soon: see dmaengine_terminate_sync()."
+	}
+}
+
 gives_up_a_copy() {
 	start_copy witness
 	ends "$job" || fail 'A copy by a dead engine waits without a bound, not timeout_ms.' || return
+	left_the_engine 'DMA_MMAP_COPY has given up' || return
 	[ "$(cat "$work/said")" = ETIMEDOUT ] ||
 		fail "The engine was dead, and DMA_MMAP_COPY said $(cat "$work/said"), not ETIMEDOUT." || return
 	[ ! -d "$instance" ] || [ "$(called '^terminate')" -ge 1 ] ||
@@ -311,22 +397,6 @@ reports_errors_once() {
 	stalled 1 times_out_often && works_again
 }
 
-# The signal is one that a program may catch.
-is_late() {
-	start_copy
-	soon engine_has_work || fail 'The transfer did not come to the engine.' || return
-	kill -USR1 "$job"
-	engine_wake
-	ends "$job" || fail 'The engine is done, and DMA_MMAP_COPY still waits.' || return
-	[ "$(cat "$work/said")" = ok ] ||
-		fail "The engine answered late, but in time, and a signal came that does not kill:
-DMA_MMAP_COPY said $(cat "$work/said"). See wait_for_completion_killable_timeout()."
-}
-
-waits_for_a_late_engine() {
-	stalled 60000 is_late
-}
-
 kills_one() {
 	start_copy
 	soon engine_has_work || fail 'The transfer did not come to the engine.' || return
@@ -334,11 +404,7 @@ kills_one() {
 	ends "$job" ||
 		fail 'A killed process stays in the ioctl(): see wait_for_completion_killable_timeout().' ||
 		return
-	! engine_has_work || {
-		spoilt=yes
-		fail 'The process is gone, and the engine still has its transfer, to memory that was freed:
-see dmaengine_terminate_sync().'
-	}
+	left_the_engine 'The process is gone'
 }
 
 # One copy is at the engine, another waits behind it and is killed, then the first;
@@ -396,32 +462,65 @@ See suppress_bind_attrs: the channel and the driver's state went with the device
 }
 
 unloads() {
-	[ -z "$spoilt" ] ||
-		fail 'Not tried: it would bring to its end what went wrong in an earlier step.' || return
 	stays_while_held file && stays_while_held mapping && gives_everything_back
 }
 
+# ---- the steps, each needs the one before ------------------------------------
+
+loads_and_goes() {
+	check "the module loads and makes $device" loads &&
+		check "it holds a channel" holds_channel &&
+		check "it unloads, and loads again" gives_channel_back
+}
+
+shows_memory() {
+	check "each page of a mapping is the memory's, at its offset" shows_each_page &&
+		check "the mapping is the DMA API's, for the channel's device" goes_by_the_dma_api &&
+		check "each open file's memory is its own" keeps_files_apart &&
+		check "it comes zeroed, whoever had it before" gives_zeroed_memory
+}
+
+refuses_mappings() {
+	check "mmap() refuses what is beyond the memory, private or executable" refuses_bad_mappings &&
+		check "mprotect() and mremap() give no more than mmap()" refuses_changes
+}
+
+submits_one_descriptor() {
+	check "the memory is still there after an ioctl()" leaves_the_memory &&
+		check "one descriptor is submitted, from source to destination" prepares_one_descriptor
+}
+
+copies_all() {
+	check "the engine runs each copy, and says so by one interrupt" runs_on_the_engine &&
+		check "an engine that answers late is waited for" waits_for_a_late_engine &&
+		check "any length is copied, and no other byte changes" copies_every_length &&
+		check "one copy at a time is at the engine" takes_one_at_a_time &&
+		check "processes and threads copy at once, each its own" copies_at_once &&
+		check "the driver is silent, until dynamic debug has it tell each stage" is_silent_until_asked
+}
+
+keeps_and_frees() {
+	check "the memory lives until its last mapping and descriptor are gone" lives_long_enough &&
+		check "then it is freed, however the process has ended" is_freed
+}
+
+withstands() {
+	check "a dead engine is given up, and the next copy works" gives_up_a_dead_engine &&
+		check "a time-out is reported once, and many are no flood" reports_errors_once &&
+		check "a killed process goes at once, and the one waiting behind it gets its copy" \
+			lets_the_killed_go &&
+		check "the module unloads, when nobody uses it any more" unloads
+}
+
 driver_begin
-plan 19
-step "the module loads and makes $device" loads
-needs 1 step "the driver holds a DMA channel" holds_channel
-needs 2 step "each file opened gets coherent memory, allocated for the channel's device" \
-	allocates_coherent_memory
-needs 2 step "mmap() shows the source, the destination, or any pages of them" maps_what_there_is
-needs 4 step "each open file's memory is its own, and zeroed" gives_zeroed_memory
-needs 4 step "mmap() refuses what it must, and mprotect() and mremap() do, too" refuses_bad_mappings
+plan 9
+step "the module loads, makes its device, holds a channel, and goes again" loads_and_goes
+needs 1 step "each open file gets coherent memory, allocated for the channel's device" gets_coherent_memory
+needs 2 step "mmap() shows the source, the destination, or any pages of them" shows_memory
+needs 3 step "mmap() refuses what it must, and mprotect() and mremap() do, too" refuses_mappings
 needs 4 step "ioctl() refuses what it must" refuses_bad_requests
-needs 4 step "one descriptor for this file's memory is prepared and submitted" submits_one_descriptor
-needs 8 step "the engine runs each copy, and says so by one interrupt" runs_on_the_engine
-needs 9 step "any length is copied, and no other byte changes" copies_every_length
-needs 10 step "processes and threads copy at once, each its own" copies_at_once
-needs 10 step "the memory lives until its last mapping and descriptor are gone" lives_long_enough
-needs 12 step "then it is freed, however the process has ended" is_freed
-needs 10 step "the driver is silent, until dynamic debug has it tell each stage" is_silent_until_asked
-needs 10 step "a dead engine is given up, and the next copy works" gives_up_a_dead_engine
-needs 15 step "a time-out is reported once, and many are no flood" reports_errors_once
-needs 15 step "an engine that answers late is waited for" waits_for_a_late_engine
-needs 15 step "a killed process goes at once, and the one waiting behind it gets its copy" \
-	lets_the_killed_go
-needs 1 step "the module unloads, when nobody uses it any more" unloads
+needs 5 step "one descriptor for this file's memory is prepared and submitted" submits_one_descriptor
+needs 6 step "the engine runs each copy, of any length, and one at a time" copies_all
+needs 7 step "the memory lives until its last mapping and descriptor are gone" keeps_and_frees
+needs 8 step "the driver withstands an engine that is late, or dead" withstands
 finish

@@ -301,6 +301,16 @@ static int keeps_files_apart(void)
 	return 0;
 }
 
+/* Two at once: whose memory is whose, mmap() has to show first. */
+static int opens(void)
+{
+	int first = open_or_die(), second = open_or_die();
+
+	close_or_die(first);
+	close_or_die(second);
+	return 0;
+}
+
 /* ---- mappings ------------------------------------------------------------ */
 
 /* A mapping of len bytes at offset has to be that part of the memory. */
@@ -802,7 +812,7 @@ static int touch(char **args)
 	return 0;
 }
 
-/* die: the same, by SIGKILL. */
+/* killed: the same, by SIGKILL. */
 static int killed(char **args)
 {
 	touch(args);
@@ -858,6 +868,7 @@ static const struct {
 	const char *name;
 	int (*function)(void);
 } tests[] = {
+	{ "opens", opens },
 	{ "starts_zeroed", starts_zeroed },
 	{ "keeps_files_apart", keeps_files_apart },
 	{ "shows_source_and_destination", shows_source_and_destination },

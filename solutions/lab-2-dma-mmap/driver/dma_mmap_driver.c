@@ -100,18 +100,16 @@ static void dma_mmap_tell(struct dma_mmap_file *f, const char *name, size_t offs
 }
 
 /*
- * Coherent memory is allocated for the device that moves the data, the channel's,
- * and comes zeroed and in whole pages: a program that maps it sees nobody
- * else's data.
+ * Step 2, allocate: coherent memory is allocated for the device that moves the
+ * data, the channel's, and comes zeroed and in whole pages: a program that maps it
+ * sees nobody else's data.
  */
-static int dma_mmap_open(struct inode *inode, struct file *file)
+static struct dma_mmap_file *dma_mmap_alloc(struct dma_mmap *dmm)
 {
-	struct dma_mmap *dmm = to_dma_mmap(file);
-	struct dma_mmap_file *f;
+	struct dma_mmap_file *f = kzalloc(sizeof(*f), GFP_KERNEL);
 
-	f = kzalloc(sizeof(*f), GFP_KERNEL);
 	if (!f)
-		return -ENOMEM;
+		return NULL;
 
 	f->dmm = dmm;
 	init_completion(&f->done);
@@ -119,8 +117,19 @@ static int dma_mmap_open(struct inode *inode, struct file *file)
 				    DMA_MMAP_BOTH, &f->bus, GFP_KERNEL);
 	if (!f->buf) {
 		kfree(f);
-		return -ENOMEM;
+		return NULL;
 	}
+	return f;
+}
+/* End of step 2, allocate. */
+
+/* From here on, private_data is what belongs to this open file, not the device. */
+static int dma_mmap_open(struct inode *inode, struct file *file)
+{
+	struct dma_mmap_file *f = dma_mmap_alloc(to_dma_mmap(file));
+
+	if (!f)
+		return -ENOMEM;
 
 	dma_mmap_tell(f, "source", 0);
 	dma_mmap_tell(f, "destination", DMA_MMAP_SIZE);
@@ -128,7 +137,7 @@ static int dma_mmap_open(struct inode *inode, struct file *file)
 	return 0;
 }
 
-/* No descriptor, no mapping and no ioctl() is left. */
+/* Step 8, release: no descriptor, no mapping and no ioctl() is left. */
 static int dma_mmap_release(struct inode *inode, struct file *file)
 {
 	struct dma_mmap_file *f = file->private_data;
@@ -138,8 +147,9 @@ static int dma_mmap_release(struct inode *inode, struct file *file)
 	kfree(f);
 	return 0;
 }
+/* End of step 8, release. */
 
-/* What mmap() refuses, mprotect() does not give either. */
+/* Step 4, restrict: what mmap() refuses, mprotect() does not give either. */
 static int dma_mmap_mprotect(struct vm_area_struct *vma, unsigned long start,
 			     unsigned long end, unsigned long newflags)
 {
@@ -150,28 +160,38 @@ static const struct vm_operations_struct dma_mmap_vm_ops = {
 	.mprotect = dma_mmap_mprotect,
 };
 
-/*
- * The DMA API knows which pages these are and how the CPU must see them: not
- * through its caches, on a machine where the engine does not look there. It also
- * sees to it that the range (vm_pgoff, and the length) lies in the buffer, and
- * that the mapping does not grow later.
- */
-static int dma_mmap_mmap(struct file *file, struct vm_area_struct *vma)
+/* A store into a private mapping would go to a copy of the page. */
+static int dma_mmap_restrict(struct vm_area_struct *vma)
 {
-	struct dma_mmap_file *f = file->private_data;
-
-	/* A store into a private mapping would go to a copy of the page. */
 	if (is_cow_mapping(vma->vm_flags))
 		return -EINVAL;
 	if (vma->vm_flags & VM_EXEC)
 		return -EPERM;
 
 	vma->vm_ops = &dma_mmap_vm_ops;
+	return 0;
+}
+/* End of step 4, restrict. */
+
+static int dma_mmap_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	struct dma_mmap_file *f = file->private_data;
+	int ret = dma_mmap_restrict(vma);
+
+	if (ret)
+		return ret;
+	/*
+	 * Step 3, map: the DMA API knows which pages these are and how the CPU must
+	 * see them: not through its caches, on a machine where the engine does not
+	 * look there. It also sees to it that the range (vm_pgoff, and the length)
+	 * lies in the buffer, and that the mapping does not grow later.
+	 */
 	return dma_mmap_coherent(dmaengine_get_dma_device(f->dmm->chan), vma,
 				 f->buf, f->bus, DMA_MMAP_BOTH);
+	/* End of step 3, map. */
 }
 
-/* Runs in a tasklet: it must not sleep. */
+/* Step 6, submit: the callback first. It runs in a tasklet: it must not sleep. */
 static void dma_mmap_callback(void *data)
 {
 	struct dma_mmap_file *f = data;
@@ -198,29 +218,40 @@ static dma_cookie_t dma_mmap_submit(struct dma_mmap_file *f, size_t len)
 	reinit_completion(&f->done);
 	return dmaengine_submit(desc);
 }
+/* End of step 6, submit. */
 
 /*
- * Start what is queued and wait for it: no longer than timeout_ms, and not
- * past a fatal signal. Whichever way the wait ends early, the engine may still
- * be writing, and call back: the channel is stopped before anybody frees the
- * memory. The transfer may also have ended just then: the cookie has the last word.
+ * Step 9, give up: the wait ended early, and the engine may still be writing, and
+ * call back. So the channel is stopped before anybody frees the memory. The transfer
+ * may also have ended just then: the cookie has the last word.
  */
-static int dma_mmap_wait(struct dma_mmap_file *f, dma_cookie_t cookie)
+static int dma_mmap_give_up(struct dma_mmap_file *f, dma_cookie_t cookie, int why)
 {
 	struct dma_chan *chan = f->dmm->chan;
-	long left;
-
-	dma_async_issue_pending(chan);
-	left = wait_for_completion_killable_timeout(&f->done,
-						    msecs_to_jiffies(timeout_ms));
-	if (left > 0)
-		return 0;
 
 	dmaengine_terminate_sync(chan);
 	if (dma_async_is_tx_complete(chan, cookie, NULL, NULL) == DMA_COMPLETE)
 		return 0;
-	return left ? left : -ETIMEDOUT;
+	return why;
 }
+/* End of step 9, give up. */
+
+/*
+ * Step 7, wait: start what is queued and wait for it, no longer than timeout_ms,
+ * and not past a fatal signal.
+ */
+static int dma_mmap_wait(struct dma_mmap_file *f, dma_cookie_t cookie)
+{
+	long left;
+
+	dma_async_issue_pending(f->dmm->chan);
+	left = wait_for_completion_killable_timeout(&f->done,
+						    msecs_to_jiffies(timeout_ms));
+	if (left > 0)
+		return 0;
+	return dma_mmap_give_up(f, cookie, left ? left : -ETIMEDOUT);
+}
+/* End of step 7, wait. */
 
 /*
  * No mapping, no sync. What the program stored before its ioctl() is in memory
@@ -247,7 +278,10 @@ static int dma_mmap_transfer(struct dma_mmap_file *f, size_t len)
 	return ret;
 }
 
-/* The engine moves the words; the CPU the one to three bytes behind the last. */
+/*
+ * Step 7, copy: the engine moves the words; the CPU the one to three bytes behind
+ * the last.
+ */
 static int dma_mmap_copy(struct dma_mmap_file *f, size_t len)
 {
 	size_t words = round_down(len, DMA_MMAP_WORD);
@@ -262,7 +296,9 @@ static int dma_mmap_copy(struct dma_mmap_file *f, size_t len)
 	mutex_unlock(&f->dmm->lock);
 	return ret;
 }
+/* End of step 7, copy. */
 
+/* Step 5, request: what cannot be done is refused before anything is done. */
 static long dma_mmap_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
 	struct dma_mmap_copy copy;
@@ -276,6 +312,7 @@ static long dma_mmap_ioctl(struct file *file, unsigned int cmd, unsigned long ar
 
 	return dma_mmap_copy(file->private_data, copy.len);
 }
+/* End of step 5, request. */
 
 static const struct file_operations dma_mmap_fops = {
 	.owner = THIS_MODULE,
@@ -287,6 +324,8 @@ static const struct file_operations dma_mmap_fops = {
 };
 
 /*
+ * Step 1, channel: first, how it is given back.
+ *
  * Each wait has ended its transfer, but the last callback may still be running:
  * the channel is terminated and synchronised before it is given back.
  */
@@ -311,7 +350,9 @@ static int dma_mmap_request_chan(struct dma_mmap *dmm)
 
 	return devm_add_action_or_reset(dmm->dev, dma_mmap_release_chan, dmm->chan);
 }
+/* End of step 1, channel. */
 
+/* Step 1, register: a misc device, and how it goes again. */
 static void dma_mmap_deregister(void *data)
 {
 	misc_deregister(data);
@@ -331,6 +372,7 @@ static int dma_mmap_register(struct dma_mmap *dmm)
 
 	return devm_add_action_or_reset(dmm->dev, dma_mmap_deregister, &dmm->misc);
 }
+/* End of step 1, register. */
 
 /* The device node comes last: from then on somebody may open it. */
 static int dma_mmap_probe(struct platform_device *pdev)
