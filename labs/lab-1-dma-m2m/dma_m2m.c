@@ -116,11 +116,13 @@ static void dma_m2m_unmap(struct dma_m2m *m2m, size_t len)
 
 /*
  * TODO step 5, submit: Describe the transfer of len bytes from m2m->src to
- * m2m->dst, give it a callback that completes m2m->done, and queue it. No
- * descriptor is -ENOMEM. Return the cookie.
+ * m2m->dst, with an interrupt at its end; no descriptor is -ENOMEM. Give it a
+ * callback, a function of yours that completes m2m->done, and forget what an
+ * earlier transfer may have left there. Queue the descriptor, and return its
+ * cookie.
  *
- * See dmaengine_prep_dma_memcpy(), DMA_PREP_INTERRUPT, reinit_completion(),
- * dmaengine_submit().
+ * See dmaengine_prep_dma_memcpy(), DMA_PREP_INTERRUPT, struct
+ * dma_async_tx_descriptor, complete(), reinit_completion(), dmaengine_submit().
  * Chapter: Lab 1, a descriptor.
  */
 static dma_cookie_t dma_m2m_submit(struct dma_m2m *m2m, size_t len)
@@ -146,8 +148,9 @@ static int dma_m2m_give_up(struct dma_m2m *m2m, dma_cookie_t cookie, int why)
 
 /*
  * TODO step 6, wait: Start what is queued and wait for m2m->done: no longer
- * than timeout_ms, and not past a signal that kills. 0 when it came; otherwise
- * let dma_m2m_give_up() decide, with -ETIMEDOUT or what the wait returned.
+ * than timeout_ms, and not past a signal that kills. Return 0 when it came;
+ * otherwise it is dma_m2m_give_up() that decides, given -ETIMEDOUT or the error
+ * of the wait.
  *
  * See dma_async_issue_pending(), wait_for_completion_killable_timeout(),
  * msecs_to_jiffies().
@@ -233,22 +236,23 @@ static ssize_t dma_m2m_write(struct file *file, const char __user *ubuf,
 			     size_t count, loff_t *ppos)
 {
 	/*
-	 * TODO step 2, write: Take up to DMA_M2M_BUF_SIZE bytes from the user
-	 * into m2m->write_buf and have dma_m2m_copy() copy them to
+	 * TODO step 3, write: Take up to DMA_M2M_BUF_SIZE bytes from the user
+	 * into m2m->write_buf, and have dma_m2m_copy() copy them to
 	 * m2m->read_buf. Return how many that was, or -EFAULT, or what
-	 * dma_m2m_copy() returned. m2m->len tells read() how many bytes there
-	 * are: 0 as long as nothing was copied, and after an error. A copy is
-	 * read from its start (*ppos). Both buffers belong to one write() at a
-	 * time: who waits can be killed.
+	 * dma_m2m_copy() returned; of no bytes there is nothing to copy, and 0
+	 * to return. m2m->len tells read() how many bytes there are: 0 as long
+	 * as nothing was copied, and after an error. A copy is read from its
+	 * start: *ppos is 0 then. All of this, from the first byte taken on, is
+	 * for one write() at a time; who waits for it can be killed.
 	 *
 	 * See min_t(), copy_from_user(), mutex_lock_killable().
 	 * Chapter: Lab 1, data from user space.
 	 */
 	struct dma_m2m *m2m = to_dma_m2m(file);
-	int ret = dma_m2m_copy(m2m, 0);
 
-	return ret ? ret : -EINVAL;
-	/* End of step 2, write. */
+	/* m2m->len is 0 as long as nobody sets it. */
+	return m2m->len ? dma_m2m_copy(m2m, m2m->len) : -EINVAL;
+	/* End of step 3, write. */
 }
 
 static const struct file_operations dma_m2m_fops = {
@@ -273,20 +277,22 @@ static void *dma_m2m_alloc(struct device *dev)
 /* End of step 1, allocate. */
 
 /*
- * TODO step 3, channel: Ask for any channel that can copy memory (DMA_MEMCPY),
+ * TODO step 2, channel: Ask for any channel that can copy memory (DMA_MEMCPY),
  * and put it into m2m->chan. On failure that is an error pointer, never NULL:
- * return its error, by dev_err_probe(). The channel is given back when the
- * device goes, after dmaengine_terminate_sync().
+ * say so in the log, and return its error. A function of yours gives the
+ * channel back when the device goes: first it ends what the channel is still
+ * at, then it releases it.
  *
- * See dma_cap_zero(), dma_cap_set(), dma_request_chan_by_mask(),
- * dma_release_channel().
+ * See dma_cap_zero(), dma_cap_set(), dma_request_chan_by_mask(), IS_ERR(),
+ * PTR_ERR(), dev_err_probe(), devm_add_action_or_reset(),
+ * dmaengine_terminate_sync(), dma_release_channel().
  * Chapter: Lab 1, a channel.
  */
 static int dma_m2m_request_chan(struct dma_m2m *m2m)
 {
 	return 0;
 }
-/* End of step 3, channel. */
+/* End of step 2, channel. */
 
 /*
  * TODO step 1, register: Make the character device /dev/dma_m2m_misc_dev: fill

@@ -35,30 +35,42 @@ no_answer() {
 	esac
 }
 
-# transfer LENGTH: writes fresh random bytes to the device in one write(2).
-transfer() {
+# attempt_transfer LENGTH: writes fresh random bytes to the device in one write(2).
+# That the buffers differ is for a later step to say.
+attempt_transfer() {
 	random "$1"
 	written=$(write_once "$1")
 	case $written in
-	"$1") ;;
+	"$1" | EIO) ;;
 	ETIMEDOUT | 'nothing within'*) fail \
 		"A write() of $1 bytes returned $written. Is the transfer started, by
 dma_async_issue_pending()? Is the callback set, and does it call complete()?" ;;
-	EIO) fail \
-		"A write() of $1 bytes returned EIO: the buffers differ.
-Are they compared only after dma_unmap_single()? Until then they are the engine's." ;;
 	*) fail "A write() of $1 bytes returned $written." ;;
 	esac
+}
+
+transfer() {
+	attempt_transfer "$1" || return
+	[ "$written" != EIO ] || fail \
+		"A write() of $1 bytes returned EIO: the buffers differ.
+Are they compared only after dma_unmap_single()? Until then they are the engine's."
 }
 
 # reads_back LENGTH: the device gives $work/data, of that length, then its end.
 reads_back() {
 	head -c $(($1 + 1)) "$device" | cmp "$work/data" - >"$work/cmp" 2>&1 || fail \
 		"$1 bytes were written, and read() gave others: $(cat "$work/cmp").
-Is the buffer read only after dma_unmap_single()? Does read() move *ppos on, and return 0 at the end?"
+Does it give m2m->len bytes of m2m->read_buf, move *ppos on, and return 0 at the end? Does write() set m2m->len?"
 }
 
 # ---- the kernel's books -----------------------------------------------------
+
+dynamic_debug() {
+	for control in /proc/dynamic_debug/control /sys/kernel/debug/dynamic_debug/control; do
+		[ ! -e "$control" ] || break
+	done
+	echo "module $module $1p" >"$control" 2>/dev/null
+}
 
 # One write(2) of a page, with the kernel's calls recorded; once is enough. Other
 # devices' mappings, by an interrupt that came in between, are not ours.
@@ -66,7 +78,10 @@ watch_a_write() {
 	can_witness || return
 	[ ! -e "$calls" ] || return 0
 	random 4096
+	dynamic_debug + || true
 	witness ./one_write "$device" 4096 <"$work/data" >/dev/null 2>&1 || true
+	dynamic_debug - || true
+	driver_said >"$work/stages"
 	grep -E "device=\"($controller|.*dma-m2m)\"" "$calls" >"$work/mappings" || true
 }
 
@@ -80,26 +95,71 @@ bus_of() {
 	sed -n "/^map .* direction=$1\$/{n;s/^mapped bus=//p;}" "$calls"
 }
 
+# address_of END: its bus address, by what the driver said of it.
+address_of() {
+	sed -n "s/.* $1: .* bus 0x0*\([0-9a-f]*\).*/0x\1/p" "$work/stages"
+}
+
 # ---- the steps --------------------------------------------------------------
 
-# Whether the transfer itself works is for later steps to say.
+# The engine copies within pages that follow each other. Neither vmalloc() nor a
+# static variable takes a whole block of them. Pages have 4 KiB on a Pi 3.
+allocates_buffers() {
+	can_witness || return
+	taken=$instance/events/kmem/mm_page_alloc
+	goes && echo 'order > 3' >"$taken/filter" && echo 1 >"$taken/enable" || return
+	witness insmod "./$ko"
+	echo 0 >"$taken/enable"
+	orders=$(sed -n 's/.* mm_page_alloc: .* order=\([0-9]*\).*/\1/p' "$instance/trace")
+	rm -f "$calls"
+	pages=0
+	for order in $orders; do
+		pages=$((pages + (1 << order)))
+	done
+	goes && loads || return
+	[ $((pages * 4096)) -ge $((2 * buffer)) ] || fail \
+		"Two buffers of $buffer bytes, each one block of pages, were to be allocated; insmod took $((pages * 4096)) bytes
+in blocks of that size. See devm_get_free_pages(), and get_order() of DMA_M2M_BUF_SIZE."
+}
+
+# A second one finds out whether the first has let go of everything.
+refuses_bad_addresses() {
+	for _ in 1 2; do
+		written=$(write_once 16 bad)
+		case $written in
+		EFAULT) ;;
+		'nothing within'*)
+			fail "After a write() that failed, the next one waits for ever: is the mutex unlocked on each way out?" ||
+				return
+			;;
+		*)
+			fail "A write() from a bad address returned $written, not EFAULT: see copy_from_user(),
+which returns how many bytes it could not copy." || return
+			;;
+		esac
+	done
+}
+
+# One byte too many, and that one zero: it does the least harm where there is no
+# room. Whether the transfer itself works is for later steps to say.
 takes_data() {
 	: >"$work/data"
 	written=$(write_once 0)
-	[ "$written" = 0 ] || fail "A write() of no bytes returned $written." || return
-	written=$(write_once 16 bad)
-	[ "$written" = EFAULT ] ||
-		fail "A write() from a bad address returned $written: what did copy_from_user() return?" || return
-	random $((buffer + 4096))
-	written=$(write_once $((buffer + 4096)))
+	[ "$written" = 0 ] || fail "A write() of no bytes returned $written, not 0." || return
+	refuses_bad_addresses || return
+	head -c $((buffer + 1)) /dev/zero >"$work/data"
+	written=$(write_once $((buffer + 1)))
 	case $written in
 	"$buffer" | ETIMEDOUT | EIO | ENOMEM | nothing*) ;;
-	*) fail "A write() of $((buffer + 4096)) bytes returned $written, not the $buffer that fit the buffer." ;;
+	*) fail "A write() of $((buffer + 1)) bytes returned $written, not the $buffer that fit the buffer:
+see min_t(), DMA_M2M_BUF_SIZE." ;;
 	esac
 }
 
 maps_both_buffers() {
 	watch_a_write || return
+	[ "$(mappings '^map ')" -ne 1 ] || fail \
+		"Only one buffer is mapped. What does the driver take for an error? See dma_mapping_error()." || return
 	[ "$(mappings '^map ')" -eq 2 ] ||
 		fail "dma_map_single() was called $(mappings '^map ') times in one write(), not once a buffer." || return
 	[ "$(mappings "^map device=\"$controller\"")" -eq 2 ] || fail \
@@ -108,6 +168,9 @@ see dmaengine_get_dma_device()." || return
 	[ "$(mappings '^map .* direction=1$')" -eq 1 ] && [ "$(mappings '^map .* direction=2$')" -eq 1 ] ||
 		fail "The source goes DMA_TO_DEVICE (1), the destination comes DMA_FROM_DEVICE (2); seen:
 $(grep '^map ' "$work/mappings")" || return
+	[ "$(address_of source)" != "$(bus_of 2)" ] || fail \
+		"m2m->src is what DMA_FROM_DEVICE gave: the direction is the data's, seen from memory. What
+the device reads goes DMA_TO_DEVICE." || return
 	[ "$(mappings '^map .* length=4096 ')" -eq 2 ] ||
 		fail "4096 bytes were written, but not 4096 mapped at each end."
 }
@@ -118,21 +181,70 @@ submits_one_descriptor() {
 		fail "$(called '^prepare ') descriptors were prepared for one write(): see dmaengine_prep_dma_memcpy()." || return
 	[ "$(called "^prepare to=$(bus_of 2) from=$(bus_of 1) length=4096\$")" -eq 1 ] || fail \
 		"The descriptor is: $(grep '^prepare' "$calls"). It should be
-to=$(bus_of 2) from=$(bus_of 1) length=4096, the bus addresses that dma_map_single() gave." || return
+to=$(bus_of 2) from=$(bus_of 1) length=4096, the bus addresses that dma_map_single() gave,
+the destination first." || return
 	[ "$(called '^submit')" -eq 1 ] ||
 		fail "The descriptor was prepared and not submitted: see dmaengine_submit()."
 }
 
-runs_on_the_engine() {
+# A driver that gives up, and then finds the cookie complete, was never called back.
+is_called_back() {
+	waits_at_most 3000 && rm -f "$calls" && watch_a_write || return
+	[ "$(called '^terminate')" -eq 0 ] || fail \
+		"The wait ended by its bound. Is the transfer started, by dma_async_issue_pending()?
+Is the callback set before dmaengine_submit(), and does it call complete()?"
+}
+
+raises_an_interrupt() {
 	[ -n "$irq" ] || skip "$channel shares its interrupt with other channels" || return
 	before=$(our_interrupts)
 	for _ in 1 2 3 4 5; do
-		transfer 4096 || return
+		attempt_transfer 4096 || return
 	done
 	raised=$(($(our_interrupts) - before))
 	[ "$raised" -eq 5 ] || fail \
 		"5 writes raised $raised interrupts of the DMA controller, not one each:
 without dma_async_issue_pending() nothing moves, and a copy by the CPU raises none."
+}
+
+sleeps() {
+	job_ended || grep -q '^State:[[:space:]]*[DS]' "/proc/$job/status" 2>/dev/null
+}
+
+# Whether it still waits is asked a little later than after the usual timeout_ms.
+still_waits() {
+	soon sleeps || fail "While the engine does not run, write() neither sleeps nor returns:
+see wait_for_completion_killable_timeout()." || return
+	sleep 1.5
+	! job_ended || case $(cat "$work/said") in
+	ETIMEDOUT) fail "timeout_ms is 60000, and write() returned ETIMEDOUT long before:
+see wait_for_completion_killable_timeout()." ;;
+	*) fail "A write() returned before the engine was done: \"$(cat "$work/said")\". Does it wait, by
+wait_for_completion_killable_timeout()? Is the completion set back, by reinit_completion()?" ;;
+	esac
+}
+
+# SIGSTOP stops a process on its way back to user space: not before its transfer.
+stays_when_stopped() {
+	kill -STOP "$job"
+	sleep 0.5
+	! grep -q '^State:[[:space:]]*T' "/proc/$job/status" ||
+		fail "A signal that does not kill ends the wait: see wait_for_completion_killable_timeout()."
+}
+
+# The second write of two: the first leaves the completion as it leaves it.
+waits_for_the_end() {
+	engine_find "$channel" && waits_at_most 60000 && attempt_transfer 4096 || return
+	engine_stop
+	write_in_background && still_waits && stays_when_stopped && stayed=0 || stayed=1
+	kill -CONT "$job" 2>/dev/null || true
+	engine_wake
+	[ "$stayed" -eq 0 ] || return
+	soon job_ended || fail "The engine is done, and write() still waits." || return
+	case $(cat "$work/said") in
+	4096 | EIO) ;;
+	*) fail "The engine answered in time, and write() returned $(cat "$work/said")." ;;
+	esac
 }
 
 # A length that is no multiple of four makes QEMU run on for ever: say so first.
@@ -182,7 +294,7 @@ write_in_background() {
 # nothing_stale: after a write() that failed there is nothing to read.
 nothing_stale() {
 	[ "$(head -c 1 "$device" | wc -c)" -eq 0 ] ||
-		fail "The write failed, and read() still gives the bytes of another."
+		fail "The write failed, and read() still gives the bytes of another: see m2m->len."
 }
 
 # However slow this machine is.
@@ -215,7 +327,8 @@ says_what_differs() {
 	soon job_ended || fail "The engine is done, and write() still waits." || return
 	[ "$(cat "$work/said")" = EIO ] || fail \
 		"The engine copied 4096 bytes of 4097, and write() returned $(cat "$work/said"), not EIO:
-are all bytes compared, by memcmp(), and does what it says come back?" || return
+are all bytes of both buffers compared, by memcmp(), and does what it says come back?
+Between the two buffers only the engine may copy." || return
 	nothing_stale && transfer 4096 || return
 	written=$(write_once 16 bad)
 	[ "$written" = EFAULT ] || fail "A write() from a bad address returned $written." || return
@@ -235,12 +348,13 @@ gives_up_a_dead_engine() {
 	} || return
 	wait "$job" || no_answer $? >"$work/said"
 	engine_start
-	[ "$(cat "$work/said")" = ETIMEDOUT ] ||
-		fail "The engine was dead, and write() returned $(cat "$work/said"), not ETIMEDOUT." || return
+	[ "$(cat "$work/said")" = ETIMEDOUT ] || fail \
+		"The engine was dead, and write() returned $(cat "$work/said"), not ETIMEDOUT:
+see what wait_for_completion_killable_timeout() returns." || return
 	[ ! -d "$instance" ] || [ "$(called '^terminate')" -ge 1 ] ||
 		fail "The engine may still write later: see dmaengine_terminate_sync()." || return
 	[ ! -d "$instance" ] || [ "$(called '^map ')" -eq "$(called '^unmap ')" ] ||
-		fail "$(called '^map ') buffers were mapped, $(called '^unmap ') unmapped." || return
+		fail "$(called '^map ') buffers were mapped, $(called '^unmap ') unmapped, when the transfer had failed." || return
 	nothing_stale && works_again
 }
 
@@ -346,6 +460,23 @@ has_its_turn() {
 	engine_has_work || job_ended
 }
 
+# A reader waits for the writer before it, and gets what that one wrote.
+reader_waits() {
+	engine_find "$channel" && waits_at_most 60000 || return
+	engine_stop
+	write_in_background || return
+	{ cat "$device" >"$work/read" & } 2>/dev/null
+	job=$!
+	soon waits
+	! job_ended || {
+		engine_wake
+		fail "A read() while a write() is under way does not wait for it: see mutex_lock_killable()."
+	} || return
+	engine_wake
+	soon job_ended || fail "The transfer is done, and a read() still waits for it." || return
+	cmp -s "$work/data" "$work/read" || fail "A read() that waited for a write() gives other bytes than that wrote."
+}
+
 # Of two the first gives up; the second has a time of its own, and an engine. The
 # first reads its bound before it sleeps.
 waits_on_its_own_account() {
@@ -431,13 +562,6 @@ $(cat "$work/lines")" || return
 See dev_err_ratelimited()."
 }
 
-dynamic_debug() {
-	for control in /proc/dynamic_debug/control /sys/kernel/debug/dynamic_debug/control; do
-		[ ! -e "$control" ] || break
-	done
-	echo "module $module $1p" >"$control" 2>/dev/null
-}
-
 # tells WHAT PATTERN: the log has it.
 tells() {
 	grep -qiE -- "$2" "$work/stages" || fail \
@@ -454,7 +578,7 @@ tells_each_stage() {
 	driver_said >"$work/stages"
 	transfer 4096 || return
 	[ "$(driver_said | wc -l)" -eq "$(wc -l <"$work/stages")" ] ||
-		fail "Dynamic debug is off again, and the driver still tells its stages." || return
+		fail "Dynamic debug is off again, and the driver still tells its stages: that is for dev_dbg()." || return
 	tells 'the virtual addresses' 'virtual' && tells 'the physical addresses' 'physical' &&
 		tells 'the bus addresses' 'bus' && tells 'the length' '4096' &&
 		tells 'the channel' "$channel" && tells 'the cookie' 'cookie' &&
@@ -468,14 +592,26 @@ tells_each_stage() {
 
 # ---- the steps, each needs the one before ------------------------------------
 
+# Whether it leaves its channel behind is for the next step to say.
+comes_again() {
+	goes && loads
+}
+
 loads_and_goes() {
 	check "the module loads and makes $device" loads && bound=$(default_timeout) &&
 		check "it stays while a file is open" stays_while_open &&
-		check "it unloads, and loads again" reloads
+		check "it unloads, and loads again" comes_again &&
+		check "each buffer is one block of pages" allocates_buffers
 }
 
 has_channel() {
 	check "it holds a channel" holds_channel && check "it gives the channel back" gives_channel_back
+}
+
+runs_on_the_engine() {
+	check "the end of a transfer is told to who waits" is_called_back &&
+		check "each transfer raises one interrupt" raises_an_interrupt &&
+		check "write() waits for the end" waits_for_the_end
 }
 
 takes_back() {
@@ -490,6 +626,7 @@ withstands() {
 		check "an engine that answers late is waited for" waits_for_a_late_engine &&
 		check "a killed writer lets go at once, and the next transfer works" lets_a_killed_writer_go &&
 		check "of several writers at once, each gets its own result" serves_each_in_turn &&
+		check "a reader waits for the transfer that is under way" reader_waits &&
 		check "who waits for its turn can be killed, and has its own time" waits_its_turn &&
 		check "the log is silent about success, and has one line for an error" complains_once &&
 		check "the module unloads, and gives everything back" gives_everything_back
@@ -498,8 +635,8 @@ withstands() {
 driver_begin
 plan 8
 step "the module loads, makes its device, and goes again" loads_and_goes
-needs 1 step "write() takes the user's data, no more than fits" takes_data
-needs 2 step "the driver holds a DMA channel, and gives it back" has_channel
+needs 1 step "the driver holds a DMA channel, and gives it back" has_channel
+needs 2 step "write() takes the user's data, no more than fits" takes_data
 needs 3 step "each buffer is mapped for the channel's device, in its own direction" maps_both_buffers
 needs 4 step "one descriptor for these buffers is prepared and submitted" submits_one_descriptor
 needs 5 step "the engine runs each transfer, and says so by one interrupt" runs_on_the_engine

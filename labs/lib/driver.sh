@@ -14,7 +14,7 @@ loaded() {
 
 driver_clean_up() {
 	witness_stop
-	! loaded || rmmod "$module" 2>/dev/null || true
+	! loaded || rmmod "$module" 2>/dev/null || echo "# $module does not unload."
 	rm -rf "$work"
 }
 
@@ -105,7 +105,8 @@ loads() {
 	[ -c "$device" ] || fail \
 		"The module is loaded, but there is no $device.
 Does probe() run: is the compatible string that of /proc/device-tree/soc/$node?
-Does it reach misc_register()? Is the name right? There is: $(echo /dev/dma*)"
+Does it reach misc_register()? Is the name right? There is: $(echo /dev/dma*)
+The log has: $(dmesg | sed -n "/$mark/,\$p" | grep "soc:$node" | tail -n 1)"
 }
 
 holds_channel() {
@@ -116,21 +117,30 @@ holds_channel() {
 	irq=$(dma_interrupts | cut -d ' ' -f 1 | new_in irqs)
 }
 
+# can_be_opened: tried by another process, as a failed redirection ends the shell.
+can_be_opened() {
+	sh -c ': <"$0"' "$device" 2>"$work/open" || fail \
+		"$device cannot be opened: $(cat "$work/open"). See .fops in struct miscdevice."
+}
+
 # An open file holds the module; whoever takes the device away through sysfs all
-# the same must get away with it.
+# the same must get away with it. It is another process that has the file: without
+# the module, closing it ends that one.
 stays_while_open() {
-	exec 5<"$device"
-	! rmmod "$module" 2>/dev/null || {
-		exec 5<&-
-		fail "rmmod took the module away under an open file: see .owner in struct file_operations."
-	} || return
+	can_be_opened || return
+	[ -p "$work/told" ] || mkfifo "$work/told"
+	sh -c 'read -r told && exec head -c 1 <&5' <>"$work/told" >/dev/null 2>&1 5<"$device" &
+	job=$!
+	soon [ -e "/proc/$job/fd/5" ]
+	! rmmod "$module" 2>/dev/null ||
+		fail "rmmod took the module away under an open file: see .owner in struct file_operations." || return
 	bus=/sys/bus/platform/devices/soc:$node/driver
 	if [ -e "$bus/unbind" ]; then
 		driver=$(readlink -f "$bus")
 		echo "soc:$node" >"$driver/unbind"
-		head -c 1 <&5 >/dev/null 2>&1 || true
 	fi
-	exec 5<&-
+	echo >"$work/told"
+	wait "$job" 2>/dev/null || true
 	[ ! -e "${driver-}/bind" ] || echo "soc:$node" >"$driver/bind" ||
 		fail "The device was unbound while a file was open, and does not come back: see suppress_bind_attrs."
 }
@@ -148,9 +158,13 @@ gives_channel_back() {
 	reloads && holds_channel
 }
 
-gives_everything_back() {
+goes() {
 	rmmod "$module" 2>"$work/rmmod" || fail "rmmod: $(cat "$work/rmmod")" || return
-	[ ! -e "$device" ] || fail "The module is gone, $device is not: see misc_deregister()." || return
+	[ ! -e "$device" ] || fail "The module is gone, $device is not: see misc_deregister()."
+}
+
+gives_everything_back() {
+	goes || return
 	left=$(channels_in_use | new_in channels | grep -xF -f "$work/ours" || true)
 	[ -z "$left" ] || fail "The module is gone, but $left is still in use: see dma_release_channel()."
 }

@@ -15,6 +15,11 @@ kernel_reports() {
 	grep -E -f ../lib/kernel-reports "$work/log" || true
 }
 
+# In which function of the driver that was, by the first call trace.
+culprit() {
+	sed -n "s/.* \([a-z0-9_]*\)+0x[^ ]* \[${module-}\]\$/, in \1()/p" "$work/log" | head -n 1
+}
+
 # Mostly the mark is the last line, and there is nothing to look for.
 after_step() {
 	case $(dmesg | tail -n 1) in
@@ -23,5 +28,5 @@ after_step() {
 	kernel_reports >"$work/reports"
 	[ -s "$work/reports" ] || return 0
 	skipped=''
-	fail "The kernel reported: $(head -n 1 "$work/reports")"
+	fail "The kernel reported: $(head -n 1 "$work/reports")$(culprit)"
 }

@@ -247,7 +247,7 @@ static ssize_t dma_m2m_read(struct file *file, char __user *ubuf, size_t count,
 static ssize_t dma_m2m_write(struct file *file, const char __user *ubuf,
 			     size_t count, loff_t *ppos)
 {
-	/* Step 2, write: no more than fits, and one at a time from the first byte on. */
+	/* Step 3, write: no more than fits, and one at a time from the first byte on. */
 	struct dma_m2m *m2m = to_dma_m2m(file);
 	size_t len = min_t(size_t, count, DMA_M2M_BUF_SIZE);
 	int ret = -EFAULT;
@@ -266,7 +266,7 @@ static ssize_t dma_m2m_write(struct file *file, const char __user *ubuf,
 	}
 	mutex_unlock(&m2m->lock);
 	return ret ? ret : len;
-	/* End of step 2, write. */
+	/* End of step 3, write. */
 }
 
 static const struct file_operations dma_m2m_fops = {
@@ -287,7 +287,7 @@ static void *dma_m2m_alloc(struct device *dev)
 /* End of step 1, allocate. */
 
 /*
- * Step 3, channel: first, how it is given back.
+ * Step 2, channel: first, how it is given back.
  *
  * Each wait has ended its transfer, but the last callback may still be running:
  * the channel is terminated and synchronised before it is given back.
@@ -313,7 +313,7 @@ static int dma_m2m_request_chan(struct dma_m2m *m2m)
 
 	return devm_add_action_or_reset(m2m->dev, dma_m2m_release_chan, m2m->chan);
 }
-/* End of step 3, channel. */
+/* End of step 2, channel. */
 
 /* Step 1, register: a misc device, and how it goes again. */
 static void dma_m2m_deregister(void *data)
