@@ -3,7 +3,7 @@
 
 function die(line, why)
 {
-	print (FNR == NR ? lab "/steps" : source) ":" line ": " why >"/dev/stderr"
+	print (FNR == NR || reading ? lab "/steps" : source) ":" line ": " why >"/dev/stderr"
 	failed = 1
 	exit 2
 }
@@ -66,6 +66,7 @@ function end(region)
 # ---- the file `steps` -------------------------------------------------------
 
 FNR == NR && /^#/ && !reading { next }
+reading && (FNR != NR || /^(step [0-9]+:|region )/) { die(listed, "region " current " has no end") }
 FNR == NR && reading == "task" && $0 == "stub" { reading = "stub"; next }
 FNR == NR && reading == "stub" && $0 == "end" { reading = ""; next }
 FNR == NR && reading == "task" { task[current] = task[current] $0 "\n"; next }
@@ -83,6 +84,7 @@ FNR == NR && /^region / {
 	if (current in task)
 		die(FNR, "region " current " is there twice")
 	task[current] = ""
+	listed = FNR
 	number[current] = step
 	name[current] = substr($0, 8)
 	see[current] = functions
@@ -94,8 +96,6 @@ FNR == NR && /^$/ { next }
 FNR == NR { die(FNR, "this is no step, see, section or region: " $0) }
 
 # ---- the source -------------------------------------------------------------
-
-reading { die(FNR, lab "/steps: region " current " has no end") }
 
 # A comment of several lines is a step's when its second line says so: the first
 # one waits until then.
