@@ -9,7 +9,7 @@ TEXT ?= one-two-three
 export LAB SOLUTION BOARD KERNEL TEXT
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test watch shell diff handout skeletons check check-fresh clean
+.PHONY: help demo test watch shell diff handout skeletons bench check check-fresh clean
 
 #: The DMA labs: drivers for a Raspberry Pi, emulated or real.
 #:
@@ -20,6 +20,7 @@ export LAB SOLUTION BOARD KERNEL TEXT
 #:   make test LAB=1        the tests of your lab 1 on the emulated Pi
 #:   make watch LAB=1       the same at each save, a line a step
 #:   make shell LAB=1       a shell there, with the lab's module at hand
+#:   make bench             how long it takes from saving a driver to its verdict
 #:   make clean             removes build/ (the downloads stay, in the cache)
 #:
 #: For instructors, and who changes a solution:
@@ -68,6 +69,10 @@ handout:
 
 skeletons:
 	@$(whole) solutions/skeletons
+
+bench:
+	@$(whole) pi/setup run
+	@tests/save-to-verdict
 
 # The tests call make as people do, not as a part of this one.
 check:
