@@ -128,8 +128,8 @@ can_be_opened() {
 # the module, closing it ends that one.
 stays_while_open() {
 	can_be_opened || return
-	[ -p "$work/told" ] || mkfifo "$work/told"
-	sh -c 'read -r told && exec head -c 1 <&5' <>"$work/told" >/dev/null 2>&1 5<"$device" &
+	[ -p "$work/let_go" ] || mkfifo "$work/let_go"
+	sh -c 'read -r _ && exec head -c 1 <&5' <>"$work/let_go" >/dev/null 2>&1 5<"$device" &
 	job=$!
 	soon [ -e "/proc/$job/fd/5" ]
 	! rmmod "$module" 2>/dev/null ||
@@ -139,7 +139,7 @@ stays_while_open() {
 		driver=$(readlink -f "$bus")
 		echo "soc:$node" >"$driver/unbind"
 	fi
-	echo >"$work/told"
+	echo >"$work/let_go"
 	wait "$job" 2>/dev/null || true
 	[ ! -e "${driver-}/bind" ] || echo "soc:$node" >"$driver/bind" ||
 		fail "The device was unbound while a file was open, and does not come back: see suppress_bind_attrs."
