@@ -327,6 +327,7 @@ other_lab() {
 clean_up() {
 	rm -f "$work/gate"
 	kill "$(watcher)" 2>/dev/null || true
+	soon no_process
 	rm -rf "$work"
 }
 
