@@ -72,6 +72,7 @@ static struct {
 	int failed;
 	int first_failed;	/* its number, 0 while there is none */
 	int status;		/* the command's exit status, -1 before the verdict */
+	bool logged;		/* the console has all from before the verdict */
 	bool stop;
 	char report[256];	/* the first trouble the guest's kernel reported */
 	char last[256];		/* the last line of the console */
@@ -178,6 +179,16 @@ static void judge_ktap(void)
 
 /* ---- the two streams ------------------------------------------------- */
 
+/*
+ * A run that has failed has nothing to win any more: the machine need not shut down.
+ * Where the kernel may still have something to say about it, that was waited for.
+ */
+static void stop_if_failed(void)
+{
+	if (run.logged && run.status > 0 && run.status != 4)
+		run.stop = true;
+}
+
 /* Holds an empty line back until it is not the one before the verdict. */
 static void pass_on(const char *line)
 {
@@ -209,6 +220,7 @@ static void take_results_line(const char *line)
 		blame("output came after the verdict: \"%s\"", line);
 	} else if (sscanf(line, "pi: exit %d%n", &status, &end) == 1 && !line[end]) {
 		run.status = status & 255;
+		stop_if_failed();
 	} else {
 		pass_on(line);
 		if (option.ktap)
@@ -242,6 +254,10 @@ static void take_console_line(const char *line)
 		blame("the guest switched itself off before the verdict: %s", line);
 	if (guest_is_gone(line))
 		run.stop = true;
+	if (strstr(line, "pi: the command has ended")) {
+		run.logged = true;
+		stop_if_failed();
+	}
 }
 
 /*
