@@ -55,10 +55,18 @@ static int hint(const char *format, ...)
 	return EXIT_FAILURE;
 }
 
+/* What may come of an ioctl(), besides 0 and an error. */
+#define POSITIVE	(-1)
+#define CRASHED		(-2)
+
 static const char *name_of(int error)
 {
 	const char *name = strerrorname_np(error);
 
+	if (error == POSITIVE)
+		return "a number above 0";
+	if (error == CRASHED)
+		return "the driver crashed";
 	return error ? name ? name : strerror(error) : "success";
 }
 
@@ -182,12 +190,19 @@ static size_t not_zero(const unsigned char *memory, size_t len)
 
 /* ---- copies -------------------------------------------------------------- */
 
-/* 0, or the errno. */
+/* 0, the errno, or POSITIVE. */
+static int call(int fd, unsigned long command, const void *arg)
+{
+	int ret = ioctl(fd, command, arg);
+
+	return ret < 0 ? errno : ret ? POSITIVE : 0;
+}
+
 static int ask(int fd, size_t len)
 {
 	struct dma_mmap_copy copy = { .len = len };
 
-	return ioctl(fd, DMA_MMAP_COPY, &copy) ? errno : 0;
+	return call(fd, DMA_MMAP_COPY, &copy);
 }
 
 /*
@@ -423,13 +438,39 @@ struct bad_request {
 	int error;
 };
 
+struct request {
+	int fd;
+	const struct bad_request *bad;
+	int error;
+};
+
+static void *make_request(void *arg)
+{
+	struct request *r = arg;
+
+	r->error = call(r->fd, r->bad->command, r->bad->arg);
+	return NULL;
+}
+
+/*
+ * A driver that crashes takes the thread along that has called it, and no more: the
+ * process is left to say by what.
+ */
 static int refuses_request(int fd, const struct bad_request *bad)
 {
-	int error = ioctl(fd, bad->command, bad->arg) ? errno : 0;
+	struct request r = { fd, bad, CRASHED };
+	pthread_t thread;
+	int error;
 
-	if (error == bad->error)
+	error = pthread_create(&thread, NULL, make_request, &r);
+	if (!error)
+		error = pthread_join(thread, NULL);
+	if (error)
+		exit(hint("A thread: %s.", name_of(error)));
+	if (r.error == bad->error)
 		return 0;
-	return hint("ioctl() with %s: %s, not %s.", bad->what, name_of(error), name_of(bad->error));
+	return hint("ioctl() with %s: %s, not %s.", bad->what, name_of(r.error),
+		    name_of(bad->error));
 }
 
 /* The last bytes before a page that nobody may touch. */
@@ -558,9 +599,10 @@ static pid_t fork_or_die(void)
 	return pid;
 }
 
+/* The children have nothing of ours: what becomes of that is for others to say. */
 static int copies_at_once(void)
 {
-	struct file f = open_and_map();
+	struct file f;
 	pid_t pid[3];
 	int bad = 0;
 	size_t i;
@@ -570,6 +612,7 @@ static int copies_at_once(void)
 		if (!pid[i])
 			exit(run_threads(copy_on_own_files, NULL));
 	}
+	f = open_and_map();
 	scramble(f.src, SIZE);
 	bad |= run_threads(copy_on_one_file, &f);
 	for (i = 0; i < ARRAY_SIZE(pid); i++)
@@ -835,8 +878,9 @@ static int reopen(char **args)
 }
 
 /*
- * hold mapping | hold file: keeps the mapping only, or the open file, too, until
- * SIGUSR1 comes; then uses what it has, and says how a copy ended.
+ * hold mapping | hold file | hold copied: keeps the mapping only, or the open file,
+ * too, or that after a copy, until SIGUSR1 comes; then uses what it has, and says how
+ * a copy ended.
  */
 static int hold(char **args)
 {
@@ -852,6 +896,8 @@ static int hold(char **args)
 		close_or_die(f.fd);
 		f.fd = -1;
 	}
+	if (!strcmp(args[0], "copied"))
+		ask(f.fd, SIZE);
 	puts("ready");
 	fflush(stdout);
 	if (sigwait(&set, &signal))
@@ -898,7 +944,7 @@ static int explain_usage(void)
 	size_t i;
 
 	fprintf(stderr, "usage: dma_mmap_test TEST\n"
-		"       dma_mmap_test copy LENGTH TIMES | touch | killed | reopen TIMES | hold mapping|file\n"
+		"       dma_mmap_test copy LENGTH TIMES | touch | killed | reopen TIMES | hold mapping|file|copied\n"
 		"TEST is one of:\n");
 	for (i = 0; i < ARRAY_SIZE(tests); i++)
 		fprintf(stderr, "  %s\n", tests[i].name);

@@ -176,7 +176,7 @@ static int dma_mmap_mmap(struct file *file, struct vm_area_struct *vma)
 	 * Chapter: Lab 2, mmap.
 	 */
 	dev_dbg(f->dmm->dev, "mmap() is still to be written\n");
-	return -ENODEV;
+	return -EIO;
 	/* End of step 3, map. */
 }
 
@@ -277,7 +277,9 @@ static int dma_mmap_copy(struct dma_mmap_file *f, size_t len)
  */
 static long dma_mmap_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
-	return dma_mmap_copy(file->private_data, 0);
+	int ret = dma_mmap_copy(file->private_data, 0);
+
+	return ret ? ret : -ENOTTY;
 }
 /* End of step 5, request. */
 
