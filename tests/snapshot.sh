@@ -70,7 +70,7 @@ solution_is_same() {
 }
 
 answer_is_same() {
-	answer lab-2-shares-buffers || return
+	answer lab-1-never-unmaps || return
 	export ANSWER="$answer"
 	same "$lab" || return
 	unset ANSWER
