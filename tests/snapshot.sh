@@ -270,7 +270,7 @@ no_process() {
 
 ends_by() {
 	: >"$work/out"
-	pi/run -s "$snapshots" -l "$work/log" -a "mark=_$$" -- sh -c 'echo ready; exec sleep 1000' \
+	pi/run -s "$snapshots" -l "$work/log" -t 1000 -a "mark=_$$" -- sh -c 'echo ready; exec sleep 1000' \
 		>"$work/out" 2>"$work/err" </dev/null &
 	run=$!
 	soon ready || fail "The guest did not start: $(cat "$work/err")" || return
