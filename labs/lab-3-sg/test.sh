@@ -47,10 +47,10 @@ copy() {
 	report "$ended"
 }
 
-# report STATUS: reads what `dma_sg_test copy` said.
+# report STATUS [FILE]: reads what `dma_sg_test copy` said, and how the pages lie.
 report() {
 	verdict "$1" || return
-	read -r result copied _ _ descriptors cpu_bytes <"$work/said"
+	read -r result copied _ _ descriptors cpu_bytes sources destinations pieces <"${2-$work/said}"
 }
 
 # succeeds LENGTH [FROM [TO]]: a copy that has to.
@@ -66,41 +66,97 @@ works_again() {
 
 # ---- what the witness saw ---------------------------------------------------
 
-# One copy of 16 pages that lie apart, with the kernel's calls recorded; and one of
-# 3000 bytes in the middle of a page. What the driver maps of the destination is in
-# the first entry of its table: page_link, offset, length of struct scatterlist.
-watch_two_copies() {
+# What dma_map_sgtable() is given: the entries of a table, offset and length of the
+# first; and the first one's bus address, as dma_unmap_sgtable() finds it. See struct
+# sg_table, and struct scatterlist: page_link, offset, length, dma_address.
+table_probes() {
+	cat <<-'EOF'
+		p:dma_labs/table dma_map_sgtable direction=$arg3:u32 entries=+12($arg2):u32 offset=+8(+0($arg2)):u32 length=+12(+0($arg2)):u32
+		p:dma_labs/bus dma_unmap_sg_attrs direction=$arg4:u32 bus=+16($arg2):x64
+	EOF
+}
+
+# watch NAME TEST...: a copy of the test program's, with the kernel's calls recorded;
+# once is enough. What it said is in NAME.said. What became of it is for later steps.
+watch() {
 	can_witness || return
-	[ ! -e "$work/apart" ] || return 0
-	# shellcheck disable=SC2016 # the kernel's own $
-	echo 'p:dma_labs/entry dma_map_sgtable direction=$arg3:u32 offset=+8(+0($arg2)):u32 length=+12(+0($arg2)):u32' \
-		>>"$tracing/kprobe_events"
-	echo 1 >"$instance/events/dma_labs/enable"
-	witness ./app/dma_sg_test copy 3000 20 100 >"$work/said" 2>&1 || true
-	mv "$calls" "$work/inside"
-	before=$(our_interrupts)
-	witness ./app/dma_sg_test copy 65536 >"$work/said" 2>&1 && ended=0 || ended=$?
-	raised=$(($(our_interrupts) - before))
-	cp "$work/said" "$work/apart"
+	if ! grep -q dma_labs/table "$tracing/kprobe_events"; then
+		table_probes >>"$tracing/kprobe_events" && echo 1 >"$instance/events/dma_labs/enable"
+	fi
+	calls=$work/$1.calls
+	said=$work/$1.said
+	shift
+	[ -e "$calls" ] || {
+		before=$(our_interrupts)
+		witness ./app/dma_sg_test "$@" >"$said" 2>&1 || true
+		echo $(($(our_interrupts) - before)) >"$calls.raised"
+	}
+	[ "$(wc -w <"$said")" -ge 9 ] || fail "The copy did not come to its end: $(cat "$said")" || return
+	read -r result _ _ _ descriptors cpu_bytes sources destinations pieces <"$said"
+}
+
+# Of 16 pages that lie apart; of whole words and lines in the middle of pages; of huge
+# ones; of 3000 bytes that begin and end within a cache line.
+watch_pages() {
+	watch pages copy 65536
+}
+
+watch_middle() {
+	watch middle copy 49152 512 1024
+}
+
+watch_huge() {
+	watch huge copy_huge 524288
+}
+
+watch_lines() {
+	watch lines copy 3000 20 100
 }
 
 mapped_for_the_channel() {
-	watch_two_copies || return
+	watch_pages || return
 	[ "$(called '^map_table ')" -eq 2 ] || fail \
 		"dma_map_sgtable() was called $(called '^map_table ') times in one copy, not once an end." || return
 	[ "$(called "^map_table device=\"$controller\"")" -eq 2 ] || fail \
 		"An end was not mapped for $controller, the device that moves the data:
 see dmaengine_get_dma_device()." || return
-	[ "$(called '^map_table .* direction=1$')" -eq 1 ] && [ "$(called '^map_table .* direction=2$')" -eq 1 ] ||
-		fail "The source goes DMA_TO_DEVICE (1), the destination comes DMA_FROM_DEVICE (2); seen:
+	for direction in 1 2; do
+		[ "$(called "^map_table .* direction=$direction\$")" -eq 1 ] ||
+			fail "The source goes DMA_TO_DEVICE (1), the destination comes DMA_FROM_DEVICE (2); seen:
 $(grep '^map_table ' "$calls")" || return
+	done
+}
+
+unmapped_as_mapped() {
+	watch_pages || return
 	for direction in 1 2; do
 		[ "$(called "^unmap_table device=\"$controller\" .* direction=$direction\$")" -eq 1 ] ||
 			fail "dma_unmap_sgtable() has to undo each dma_map_sgtable(): same device, same direction. Seen:
 $(grep '_table ' "$calls")" || return
 	done
-	[ "$(sed -n '/^issue/,$p' "$calls" | grep -c '^unmap_table ')" -eq 2 ] ||
-		fail "An end was unmapped before the engine had it: see dma_async_issue_pending()."
+}
+
+# in_table DIRECTION WORD: what the table for that direction has.
+in_table() {
+	sed -n "s/^table direction=$1 .*$2=\([0-9]*\).*/\1/p" "$calls"
+}
+
+begins_in_the_middle() {
+	watch_middle || return
+	[ "$(in_table 1 offset) $(in_table 2 offset)" = '512 1024' ] || fail \
+		"From 512 bytes behind a page's beginning to 1024 behind another's: the tables begin
+at $(in_table 1 offset) and $(in_table 2 offset). See offset_in_page()."
+}
+
+has_segments() {
+	[ "$(in_table 1 entries) $(in_table 2 entries)" = "$sources $destinations" ] || fail \
+		"By /proc/self/pagemap the source is $sources segments and the destination $destinations; the tables have
+$(in_table 1 entries) and $(in_table 2 entries). Pages side by side are one, no longer than the device and
+its bounce buffers take: see sg_alloc_table_from_pages_segment(), dma_max_mapping_size()."
+}
+
+merges_neighbours() {
+	watch_pages && has_segments && watch_middle && has_segments && watch_huge && has_segments
 }
 
 # bytes_prepared FILE: of all descriptors in FILE.
@@ -108,63 +164,79 @@ bytes_prepared() {
 	awk '/^prepare / { sub(".*length=", ""); n += $0 } END { print n + 0 }' "$1"
 }
 
+# bus DIRECTION: where the first segment of that end begins, for the engine.
+bus() {
+	sed -n "s/^bus direction=$1 bus=//p" "$calls"
+}
+
+# has_pieces LENGTH: of that many bytes.
+has_pieces() {
+	[ "$(called '^prepare ')" -eq "$pieces" ] || fail \
+		"$sources segments at one end and $destinations at the other have $pieces pieces in common, and
+$(called '^prepare ') descriptors were prepared: see dmaengine_prep_dma_memcpy()." || return
+	grep -q "^prepare to=$(bus 2) from=$(bus 1) " "$calls" || fail \
+		"The first piece begins where both tables do: to=$(bus 2) from=$(bus 1), the bus
+addresses that dma_map_sgtable() gave. The first descriptor is:
+$(grep -m 1 '^prepare ' "$calls")" || return
+	[ "$(bytes_prepared "$calls")" -eq "$1" ] ||
+		fail "The pieces of $1 bytes are $(bytes_prepared "$calls") bytes: each ends where a segment does, at either end." || return
+	[ "$(called '^submit')" -eq "$pieces" ] ||
+		fail "Of $pieces descriptors $(called '^submit') were submitted: see dmaengine_submit()."
+}
+
 a_descriptor_a_piece() {
-	watch_two_copies || return
-	report "$ended" <"$work/apart" || return
-	[ "$(called '^prepare ')" -eq "$descriptors" ] || fail \
-		"$(called '^prepare ') descriptors were prepared, and @descriptors says $descriptors." || return
-	[ "$(called '^submit')" -eq "$descriptors" ] ||
-		fail "Of $descriptors descriptors $(called '^submit') were submitted: see dmaengine_submit()." || return
-	[ "$(called '^issue')" -eq 1 ] ||
-		fail "All descriptors are queued, then started once; dma_async_issue_pending() was called $(called '^issue') times." || return
-	[ "$(bytes_prepared "$calls")" -eq 65536 ] && [ "$cpu_bytes" -eq 0 ] || fail \
-		"Of 65536 bytes in whole pages the engine got $(bytes_prepared "$calls"), the CPU copied $cpu_bytes." || return
-	[ -z "$irq" ] || [ "$raised" -eq "$descriptors" ] || fail \
-		"$descriptors descriptors raised $raised interrupts of the DMA controller, not one each:
-a copy by the CPU raises none."
+	watch_pages && has_pieces 65536 && watch_middle && has_pieces 49152
+}
+
+started_once() {
+	watch_pages || return
+	[ "$(called '^issue')" -eq 1 ] || fail \
+		"All descriptors are queued, then started once; dma_async_issue_pending() was called $(called '^issue') times." || return
+	[ "$(sed -n '/^issue/,$p' "$calls" | grep -c '^submit')" -eq 0 ] ||
+		fail 'A descriptor was submitted after dma_async_issue_pending(): who starts it?' || return
+	[ "$(sed -n '/^issue/,$p' "$calls" | grep -c '^unmap_table ')" -eq 2 ] ||
+		fail "An end was unmapped before the engine had it: see dma_async_issue_pending()."
+}
+
+runs_each() {
+	watch_pages || return
+	raised=$(cat "$calls.raised")
+	[ -z "$irq" ] || [ "$raised" -eq "$(called '^prepare ')" ] || fail \
+		"$(called '^prepare ') descriptors raised $raised interrupts of the DMA controller, not one each: without
+dma_async_issue_pending() nothing moves, and a copy by the CPU raises none." || return
+	[ "$result" = success ] || fail "All descriptors were run, and DMA_SG_COPY gave $result." || return
+	[ "$descriptors $cpu_bytes" = "$(called '^prepare ') 0" ] || fail \
+		"The engine copied all by $(called '^prepare ') descriptors; @descriptors says $descriptors, @cpu_bytes $cpu_bytes."
 }
 
 # The copy of 3000 bytes began at offset 100 in a page: whole lines are 128 to 3072.
 only_whole_lines() {
-	watch_two_copies || return
-	entry=$(sed -n 's/^entry direction=2 //p' "$work/inside")
-	offset=${entry#offset=}
-	offset=${offset%% *}
-	length=${entry#*length=}
-	[ -n "$entry" ] || fail "3000 bytes have whole cache lines, and no destination was mapped for them." || return
+	watch_lines || return
+	offset=$(in_table 2 offset)
+	length=$(in_table 2 length)
+	[ -n "$offset" ] || fail "3000 bytes have whole cache lines, and no destination was mapped for them." || return
 	[ $((offset % 64)) -eq 0 ] && [ $((length % 64)) -eq 0 ] &&
 		[ "$offset" -ge 128 ] && [ $((offset + length)) -le 3072 ] || fail \
 		"Of a destination at 100 to 3100 in its page, $offset to $((offset + length)) was mapped. Whole cache
 lines are 128 to 3072: one that is only in part the destination's is taken from who writes beside it.
 See dma_get_cache_alignment()." || return
-	[ "$(bytes_prepared "$work/inside")" -le 2944 ] || fail \
-		"Of a destination at 100 to 3100 in its page, $(bytes_prepared "$work/inside") bytes went by DMA;
+	[ "$(bytes_prepared "$calls")" -le 2944 ] || fail \
+		"Of a destination at 100 to 3100 in its page, $(bytes_prepared "$calls") bytes went by DMA;
 its whole cache lines are 2944."
 }
 
-# A copy of 2 MiB may take its time on an emulated Pi: only where it matters is the
-# bound a short one.
-loads_and_is_patient() {
-	loads || return
-	bound=/sys/module/$module/parameters/timeout_ms
-	patience=$(cat "$bound" 2>/dev/null) || patience=''
-	echo 10000 2>/dev/null >"$bound" || true
-}
+# ---- what the test program tests --------------------------------------------
 
-# ---- the steps that the test program does -----------------------------------
+refuses_arguments() { tests arguments; }
+refuses_overlaps() { tests overlaps; }
+refuses_addresses() { tests addresses; }
 
-refuses_what_it_must() { tests arguments; }
-# Read-only memory first: a driver that writes where it may not is harmless there.
-pins_and_unpins() { tests pins read_only copy_on_write marks_dirty; }
-copies_whole_pages() { tests whole_pages; }
-merges_neighbours() { tests few_segments huge_pages; }
-copies_at_any_alignment() {
-	echo '<6>dma-labs: lengths that are no multiple of 4 come now' >/dev/kmsg
-	tests any_alignment
+pins_each_page() { tests pins; }
+writes_where_it_may() { tests read_only; }
+marks_dirty() { tests marks_dirty; }
+refuses_holes() {
+	tests holes || fail 'Fewer pages pinned than asked for are a failure: unpin those, and say EFAULT.'
 }
-leaves_the_rest_alone() { tests beside; }
-refuses_overlaps() { tests overlaps addresses; }
-refuses_holes() { tests holes; }
 # Without lab 2's module the I2S controller's registers have to do: they are not
 # memory either, and if a driver should write there nothing happens.
 refuses_page_frames() {
@@ -172,9 +244,25 @@ refuses_page_frames() {
 	skipped=''
 	tests "page_frames $registers"
 }
+
+copies_whole_pages() { tests whole_pages; }
+copies_on_write() { tests copy_on_write; }
+counts_what_it_did() { tests few_segments; }
+
+copies_at_any_alignment() {
+	echo '<6>dma-labs: lengths that are no multiple of 4 come now' >/dev/kmsg
+	tests any_alignment
+}
+copies_side_by_side() { tests side_by_side; }
+leaves_the_rest_alone() { tests beside; }
+
+copies_several_windows() { tests several_windows; }
+keeps_huge_pages_whole() { tests huge_pages; }
+copies_256_mib() { tests big; }
+tells_how_far() { tests far_hole killed_pinning; }
+needs_its_report() { tests no_report; }
 copies_from_file_to_file() { tests files; }
 serves_many() { tests many_at_once; }
-copies_256_mib() { tests big; }
 
 # ---- an engine that misbehaves ----------------------------------------------
 
@@ -204,7 +292,7 @@ stops_at_the_gate() {
 }
 
 gives_up_a_dead_engine() {
-	[ "$patience" = 1000 ] || fail "The parameter timeout_ms is \"$patience\" at first, not 1000." || return
+	[ "$bound" = 1000 ] || fail "When nobody sets it, timeout_ms is \"$bound\", not 1000." || return
 	engine_find "$channel" && waits_at_most 100 || return
 	engine_stop
 	background witness ./app/dma_sg_test copy 65536
@@ -256,17 +344,37 @@ job_succeeds() {
 	verdict "$ended"
 }
 
+# While the engine has the copy, nobody may take the memory away from it.
+still_mapped() {
+	[ ! -d "$instance" ] || ! grep -q ': unmap_table: ' "$instance/trace" ||
+		fail 'The engine has not done all, and an end is unmapped: wait first, then dma_unmap_sgtable().'
+}
+
+# The engine does three descriptors, one at a time.
 waits_for_the_last_piece() {
 	engine_find "$channel" && waits_at_most 60000 || return
 	engine_stop
-	in_background copy 65536 || return
+	calls=$work/late.calls
+	background witness ./app/dma_sg_test copy 65536
+	soon engine_has_work || fail "The copy did not come to the engine: $(cat "$work/said")" || return
 	if engine_does_one && engine_does_one && engine_does_one && job_ended; then
+		engine_start
 		fail 'Three descriptors are done, the others are not, and DMA_SG_COPY has returned: which
-one has the callback? Do all count?' || return
+one has the callback? Do all count?'
+		return
 	fi
+	still_mapped || {
+		engine_wake
+		return 1
+	}
 	job_succeeds && report 0 || return
 	[ "$result $copied" = 'success 65536' ] || fail \
-		"The engine answered late, but in time, and DMA_SG_COPY gave $result with $copied bytes copied." || return
+		"The engine answered late, but in time, and DMA_SG_COPY gave $result with $copied bytes copied."
+}
+
+# The same for who writes beside the destination, for sure while the engine copies.
+leaves_the_rest_alone_late() {
+	engine_find "$channel" && waits_at_most 60000 || return
 	engine_stop
 	in_background beside_late || return
 	kill -USR1 "$job"
@@ -275,7 +383,6 @@ one has the callback? Do all count?' || return
 }
 
 lets_a_killed_program_go() {
-	tests killed_pinning && works_again || return
 	engine_find "$channel" && stops_at_the_gate killed_copying 60000 || return
 	soon engine_has_work ||
 		fail "The fifth window did not come to the engine: $(cat "$work/said")" || return
@@ -366,33 +473,87 @@ $(grep -vx open "$work/said")
 See suppress_bind_attrs."
 }
 
-is_held_by_an_open_file() {
-	survives_unbinding && stays_while_open
+# ---- the steps, each needs the one before ------------------------------------
+
+# The bound is a short one only where it matters: a copy of 2 MiB may take its time
+# on an emulated Pi.
+loads_and_goes() {
+	check "the module loads and makes $device" loads && bound=$(default_timeout) &&
+		check "it holds a channel" holds_channel &&
+		check "it stays while a file is open" stays_while_open &&
+		check "it unloads, gives the channel back, and loads again" gives_channel_back &&
+		check "root may set how long a copy waits" is_patient
+}
+
+is_patient() {
+	waits_at_most 10000
+}
+
+refuses_what_it_must() {
+	check "what it does not understand" refuses_arguments &&
+		check "ranges that overlap" refuses_overlaps &&
+		check "ranges that run over the end of the program's addresses" refuses_addresses
+}
+
+pins_and_unpins() {
+	check "each page is pinned, and unpinned" pins_each_page &&
+		check "only the destination is pinned to be written" writes_where_it_may &&
+		check "the destination's pages are dirty, the source's are not" marks_dirty &&
+		check "memory that is not there is refused" refuses_holes &&
+		check "memory without pages to pin is refused" refuses_page_frames
+}
+
+makes_tables() {
+	check "each is mapped for the channel's device, in its own direction" mapped_for_the_channel &&
+		check "each is unmapped as it was mapped" unmapped_as_mapped &&
+		check "a table begins where its end does, in the middle of a page" begins_in_the_middle &&
+		check "pages side by side are one segment, as long as the device takes it" merges_neighbours
+}
+
+runs_and_waits() {
+	check "all are started, once" started_once &&
+		check "each raises an interrupt, and the report counts them" runs_each &&
+		check "whole pages are copied, wherever they lie" copies_whole_pages &&
+		check "pages that are shared, copy on write, are copied first" copies_on_write &&
+		check "the report counts pages and segments" counts_what_it_did &&
+		check "the last piece is waited for" waits_for_the_last_piece
+}
+
+copies_every_byte() {
+	check "no cache line goes by DMA that is only in part the destination's" only_whole_lines &&
+		check "every byte is copied, at any address, alignment and length" copies_at_any_alignment &&
+		check "ranges side by side are no overlap" copies_side_by_side &&
+		check "bytes beside the destination stay, while others write there" leaves_the_rest_alone &&
+		check "they stay, too, when the engine is late" leaves_the_rest_alone_late
+}
+
+goes_by_windows() {
+	check "several windows are copied, at any alignment" copies_several_windows &&
+		check "no window ends within a huge page" keeps_huge_pages_whole &&
+		check "the report is true when a copy ends in the middle" tells_how_far &&
+		check "a report that cannot be given is an error" needs_its_report &&
+		check "256 MiB are copied, a window pinned at a time" copies_256_mib &&
+		check "files that are mapped are copied" copies_from_file_to_file &&
+		check "several threads and processes each get their own" serves_many
+}
+
+withstands() {
+	check "a dead engine is given up, and the next copy works" gives_up_a_dead_engine &&
+		check "a killed program lets go at once, and the next copy works" lets_a_killed_program_go &&
+		check "the kernel log is silent, unless something fails or is asked for" tells_what_it_is_asked &&
+		check "a copy through an open file survives unbinding" survives_unbinding &&
+		check "the module unloads, and gives everything back" gives_everything_back
 }
 
 driver_begin
-plan 23
-step "the module loads and makes $device" loads_and_is_patient
-needs 1 step "the driver holds a DMA channel" holds_channel
-needs 1 step "the ioctl refuses what it does not understand" refuses_what_it_must
-needs 2 step "whole pages are copied, wherever they lie" copies_whole_pages
-needs 4 step "pages are pinned, the destination's to be written, and unpinned" pins_and_unpins
-needs 4 step "each end is mapped for the channel's device, in its own direction, and unmapped" mapped_for_the_channel
-needs 4 step "a piece is a descriptor, and the engine runs each" a_descriptor_a_piece
-needs 4 step "pages side by side are one segment, huge pages one piece" merges_neighbours
-needs 4 step "no cache line goes by DMA that is only in part the destination's" only_whole_lines
-needs 4 step "every byte is copied, at any address, alignment and length" copies_at_any_alignment
-needs 10 step "bytes beside the destination stay, while others write there" leaves_the_rest_alone
-needs 4 step "ranges that overlap or run over the end are refused" refuses_overlaps
-needs 4 step "memory that is not there is refused, and the report is true" refuses_holes
-needs 4 step "memory without pages to pin is refused" refuses_page_frames
-needs 4 step "files that are mapped are copied" copies_from_file_to_file
-needs 10 step "several threads and processes each get their own" serves_many
-needs 4 step "256 MiB are copied, a window pinned at a time" copies_256_mib
-needs 4 step "a dead engine is given up, and the next copy works" gives_up_a_dead_engine
-needs 18 step "an engine that answers late is waited for, to the last piece" waits_for_the_last_piece
-needs 18 step "a killed program lets go at once, and the next copy works" lets_a_killed_program_go
-needs 4 step "the kernel log is silent, unless something fails or is asked for" tells_what_it_is_asked
-needs 4 step "an open file holds the module and the device" is_held_by_an_open_file
-needs 1 step "the module unloads and gives its device and channel back" gives_everything_back
+plan 9
+step "the module loads, makes its device, holds a channel, and goes again" loads_and_goes
+needs 1 step "the ioctl refuses what it must" refuses_what_it_must
+needs 2 step "the pages of both ends are pinned, and unpinned" pins_and_unpins
+needs 3 step "each end is a table of segments, mapped for the channel's device" makes_tables
+needs 4 step "each piece that both ends have in common is a descriptor" a_descriptor_a_piece
+needs 5 step "the engine runs all of them, and the last is waited for" runs_and_waits
+needs 6 step "every byte is copied, and none beside the destination changes" copies_every_byte
+needs 7 step "a copy of any length goes window by window" goes_by_windows
+needs 8 step "the driver withstands an engine that is late, or dead" withstands
 finish

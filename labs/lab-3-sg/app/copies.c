@@ -25,7 +25,7 @@ static int two_pages(void)
 	int ret = PASSED;
 
 	prepare(&e, scattered(len), scattered(len), len);
-	to = torn_pages(e.dst, len);
+	to = torn_pages(e.dst, len, 2);
 	if (to < len)
 		ret = moves(&e, 0, to, 2 * page, &copy);
 	release(&e);
@@ -140,8 +140,19 @@ static int every_size(struct ends *e)
 	return around(e, 2 * LINE_MAX, 4) || around(e, page, 6) || around(e, 2 * page, 4);
 }
 
+int any_alignment(void)
+{
+	struct ends e;
+	int ret;
+
+	prepare(&e, scattered(AREA), scattered(AREA), AREA);
+	ret = each_word_offset(&e) || every_size(&e);
+	release(&e);
+	return ret ? FAILED : PASSED;
+}
+
 /* Windows end inside of these. */
-static int large_sizes(void)
+int several_windows(void)
 {
 	size_t len = 2 * WINDOW + WINDOW / 2;
 	struct ends e;
@@ -155,17 +166,6 @@ static int large_sizes(void)
 	}
 	release(&e);
 	return ret;
-}
-
-int any_alignment(void)
-{
-	struct ends e;
-	int ret;
-
-	prepare(&e, scattered(AREA), scattered(AREA), AREA);
-	ret = each_word_offset(&e) || every_size(&e);
-	release(&e);
-	return ret ? FAILED : large_sizes();
 }
 
 /* ---- the bytes beside the destination ------------------------------------ */

@@ -135,6 +135,8 @@ static const char *remedy(int error)
 		return ": try it with sudo";
 	case ETIMEDOUT:
 		return ": the DMA engine did not answer; dmesg tells more";
+	case EOPNOTSUPP:
+		return ": a step of the driver is not solved yet: see its TODOs";
 	case ENOTTY:
 		return ": was the driver built with another dma_sg.h?";
 	default:

@@ -33,11 +33,15 @@ static const struct {
 	{ "few_segments", few_segments },
 	{ "huge_pages", huge_pages },
 	{ "any_alignment", any_alignment },
+	{ "several_windows", several_windows },
 	{ "beside", beside },
 	{ "beside_late", beside_late },
 	{ "overlaps", overlaps },
 	{ "addresses", addresses },
+	{ "side_by_side", side_by_side },
 	{ "holes", holes },
+	{ "far_hole", far_hole },
+	{ "no_report", no_report },
 	{ "read_only", read_only },
 	{ "files", files },
 	{ "many_at_once", many_at_once },
@@ -51,7 +55,7 @@ static int explain_usage(void)
 {
 	fprintf(stderr,
 		"usage: dma_sg_test TEST [SEED]\n"
-		"       dma_sg_test copy LENGTH [FROM [TO]]\n"
+		"       dma_sg_test copy|copy_huge LENGTH [FROM [TO]]\n"
 		"       dma_sg_test copy_when_told LENGTH\n"
 		"       dma_sg_test page_frames [ADDRESS]\n"
 		"TEST is one of:\n");
@@ -60,9 +64,10 @@ static int explain_usage(void)
 	fprintf(stderr,
 		"SEED is for its random numbers, as it printed it.\n"
 		"\"copy\" copies once, between pages that lie apart, with the offsets FROM and TO\n"
-		"in the first ones, and says what came of it:\n"
-		"RESULT COPIED PAGES SEGMENTS DESCRIPTORS CPU_BYTES\n"
-		"\"copy_when_told\" does so at SIGUSR1.\n"
+		"in the first ones, and says what came of it, and how the pages lie in memory:\n"
+		"RESULT COPIED PAGES SEGMENTS DESCRIPTORS CPU_BYTES SOURCE DESTINATION PIECES\n"
+		"the last three being the segments at each end, and what they have in common.\n"
+		"\"copy_huge\" does so between huge pages, \"copy_when_told\" at SIGUSR1.\n"
 		"\"page_frames\" is a test, too; without lab 2's module it takes the physical ADDRESS\n"
 		"of registers that nothing uses.\n");
 	return 2;
@@ -76,21 +81,27 @@ static bool is_number(const char *text, __u64 *result)
 	return !*end && end != text;
 }
 
-/* For the shell to look on. What the driver says it did not do has to be so. */
-static int copy_once(size_t len, size_t from, size_t to)
+/*
+ * For the shell to look on, between memory of some @kind. What the driver says that
+ * it did has to be so; what it does wrong may harm nobody else.
+ */
+static int copy_once(unsigned char *(*kind)(size_t len), size_t len, size_t from, size_t to)
 {
-	size_t room = (from > to ? from : to) + len + page;
+	size_t pages = ((from > to ? from : to) + len + page - 1) / page;
+	size_t room = 4 * pages * page;
 	struct dma_sg_copy copy;
 	struct ends e;
 	int error;
 
 	/* The shell may be keeping the engine, and looks after us meanwhile. */
 	alarm(40);
-	room = (room + page - 1) & ~(page - 1);
-	prepare(&e, scattered(room), scattered(room), room);
+	prepare(&e, kind(room), kind(room), room);
+	to += torn_pages(e.dst, room, pages) % room;
 	error = ask(&copy, e.src + from, e.dst + to, len);
-	printf("%s %lld %lld %lld %lld %lld\n", name_of(error), copy.copied, copy.pages,
-	       copy.segments, copy.descriptors, copy.cpu_bytes);
+	printf("%s %lld %lld %lld %lld %lld %zu %zu %zu\n", name_of(error), copy.copied,
+	       copy.pages, copy.segments, copy.descriptors, copy.cpu_bytes,
+	       segments_in(e.src + from, len), segments_in(e.dst + to, len),
+	       pieces_in(e.src + from, e.dst + to, len));
 	if (error)
 		return PASSED;
 	memcpy(e.want + to, e.was + from, len);
@@ -111,7 +122,7 @@ static int copy_when_told(size_t len)
 	alarm(40);
 	if (sigtimedwait(&signals, NULL, &patience) != SIGUSR1)
 		die("the shell's signal");
-	return copy_once(len, 0, 0);
+	return copy_once(scattered, len, 0, 0);
 }
 
 /* Pages are unpinned when the ioctl returns; others' may come and go meanwhile. */
@@ -159,7 +170,9 @@ static int run_test(const char *name, __u64 number)
 static int run(const char *name, int numbers, const __u64 *number)
 {
 	if (!strcmp(name, "copy"))
-		return copy_once(number[0], number[1], number[2]);
+		return copy_once(scattered, number[0], number[1], number[2]);
+	if (!strcmp(name, "copy_huge"))
+		return copy_once(huge, number[0], number[1], number[2]);
 	if (!strcmp(name, "copy_when_told"))
 		return copy_when_told(number[0]);
 	if (!strcmp(name, "page_frames"))

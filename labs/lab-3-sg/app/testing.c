@@ -19,7 +19,6 @@
 
 #include "testing.h"
 
-#define HUGE		(2 * MIB)
 #define PFN_MASK	((1ULL << 55) - 1)	/* of an entry in pagemap */
 
 size_t page;
@@ -176,45 +175,93 @@ __u64 flags_of(const unsigned char *at)
 	return look_up("/proc/kpageflags", frame_of(at));
 }
 
-static bool joined(const unsigned char *at)
+/* Whether a page begins here that does not follow the one before it in memory. */
+static bool torn(const unsigned char *at)
 {
-	return frame_of(at) == frame_of(at - page) + 1;
+	return !((size_t)at % page) && frame_of(at) != frame_of(at - page) + 1;
+}
+
+static bool among(__u64 frame, const __u64 *frames, size_t pages)
+{
+	while (pages--)
+		if (frames[pages] == frame)
+			return true;
+	return false;
+}
+
+/* Whether @count frames lie apart, and what follows the first in memory is ours, too. */
+static bool harmless(const __u64 *first, size_t count, const __u64 *frames, size_t pages)
+{
+	size_t i = 1;
+
+	while (i < count && first[i] == first[0] + i)
+		i++;
+	if (i == count)
+		return false;
+	while (i < count && among(first[0] + i, frames, pages))
+		i++;
+	return i == count;
 }
 
 /*
- * Where two neighbours in @at lie apart in memory, and what follows the first there
- * is another page of @at: who takes the two for one harms nobody but us. The offset
- * of the first, or @len if there are none.
+ * Where @count pages of @at begin that do not lie side by side, while as many that
+ * follow the first in memory are pages of @at, too: who takes them for one piece
+ * harms nobody but us. The offset of the first, or @len if there are none.
  */
-size_t torn_pages(const unsigned char *at, size_t len)
+size_t torn_pages(const unsigned char *at, size_t len, size_t count)
 {
-	for (size_t i = 0; i + page < len; i += page) {
-		__u64 next = frame_of(at + i) + 1;
+	size_t pages = len / page, i;
+	__u64 *frames = malloc(pages * sizeof(*frames));
 
-		for (size_t j = 0; j < len; j += page)
-			if (j != i + page && frame_of(at + j) == next)
-				return i;
-	}
-	return len;
+	if (!frames)
+		die("malloc");
+	for (i = 0; i < pages; i++)
+		frames[i] = frame_of(at + i * page);
+	for (i = 0; i + count <= pages; i++)
+		if (harmless(frames + i, count, frames, pages))
+			break;
+	free(frames);
+	return i + count <= pages ? i * page : len;
 }
 
-/* Of whole pages: how many runs of neighbours they are in memory. */
+/*
+ * Where the kernel has bounce buffers (swiotlb), a segment may have to fit one, and
+ * dma_max_mapping_size() says so; where it has none, a huge page is one segment.
+ */
+size_t longest_mapping(void)
+{
+	FILE *file = fopen("/sys/kernel/debug/swiotlb/io_tlb_nslabs", "r");
+	long slots = 1;
+
+	if (file) {
+		if (fscanf(file, "%ld", &slots) != 1)
+			slots = 1;
+		fclose(file);
+	}
+	return slots ? BOUNCE_MAX : HUGE;
+}
+
+/* How many runs of neighbours the pages are in memory, none too long to be mapped. */
 size_t segments_in(const unsigned char *at, size_t len)
 {
-	size_t count = 1;
+	size_t most = longest_mapping() / page, run = 0, count = 1;
 
-	for (size_t i = page; i < len; i += page)
-		count += !joined(at + i);
+	for (size_t i = page - (size_t)at % page; i < len; i += page) {
+		if (++run < most && !torn(at + i))
+			continue;
+		count++;
+		run = 0;
+	}
 	return count;
 }
 
-/* Of whole pages: how many runs that are contiguous at both ends. */
+/* How many runs that are contiguous at both ends. */
 size_t pieces_in(const unsigned char *src, const unsigned char *dst, size_t len)
 {
 	size_t count = 1;
 
-	for (size_t i = page; i < len; i += page)
-		count += !joined(src + i) || !joined(dst + i);
+	for (size_t i = 1; i < len; i++)
+		count += torn(src + i) || torn(dst + i);
 	return count;
 }
 
@@ -349,6 +396,8 @@ int moves(struct ends *e, size_t from, size_t to, size_t len, struct dma_sg_copy
 	if (error == ETIMEDOUT)
 		ret = fail("DMA_SG_COPY failed with ETIMEDOUT. Are the descriptors started, by\n"
 			   "dma_async_issue_pending()? Is the callback set, and does the last complete()?");
+	else if (error == EOPNOTSUPP)
+		ret = fail("DMA_SG_COPY failed with EOPNOTSUPP, as what is not written yet does.");
 	else if (error)
 		ret = fail("DMA_SG_COPY failed with %s.", name_of(error));
 	else if (copy->copied != len)

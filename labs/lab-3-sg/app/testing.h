@@ -19,6 +19,8 @@
 #define LINE_MIN	64	/* bytes in a cache line of every Pi that is 64 bits wide */
 #define LINE_MAX	128	/* what arm64 takes it to be, where it cannot ask */
 #define WORD		4	/* bytes that the engine moves at once, at least */
+#define HUGE		(2 * MIB)	/* bytes in a huge page */
+#define BOUNCE_MAX	(256 * KIB)	/* the longest mapping that swiotlb takes */
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 
 /* What a test returns. */
@@ -50,7 +52,8 @@ unsigned char *reserve(size_t len, int prot, int flags);
 unsigned char *memory(size_t len);
 unsigned char *scattered(size_t len);
 unsigned char *huge(size_t len);
-size_t torn_pages(const unsigned char *at, size_t len);
+size_t torn_pages(const unsigned char *at, size_t len, size_t count);
+size_t longest_mapping(void);
 size_t segments_in(const unsigned char *at, size_t len);
 size_t pieces_in(const unsigned char *src, const unsigned char *dst, size_t len);
 __u64 flags_of(const unsigned char *at);
@@ -90,6 +93,7 @@ int refuses(struct ends *e, const struct dma_sg_copy *asked, int error, const ch
 
 int whole_pages(void);
 int any_alignment(void);
+int several_windows(void);
 int beside(void);
 int beside_late(void);
 int many_at_once(void);
@@ -105,7 +109,10 @@ int arguments(void);
 int overlaps(void);
 int addresses(void);
 int holes(void);
+int far_hole(void);
 int read_only(void);
+int side_by_side(void);
+int no_report(void);
 int page_frames(off_t physical);
 
 int big(void);

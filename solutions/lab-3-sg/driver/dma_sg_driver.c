@@ -126,9 +126,9 @@ static struct dma_sg *to_dma_sg(struct file *file)
 }
 
 /*
- * A pinned page stays where it is until it is unpinned, whatever the program
- * does. Asking to write breaks copy-on-write now, and fails on memory that is
- * read-only. No FOLL_LONGTERM: the pin ends with the window. Less than all pages
+ * Step 3, pin: a pinned page stays where it is until it is unpinned, whatever the
+ * program does. Asking to write breaks copy-on-write now, and fails on memory that
+ * is read-only. No FOLL_LONGTERM: the pin ends with the window. Less than all pages
  * is a hole in the range, or a signal that kills.
  */
 static int dma_sg_pin(struct dma_sg_end *end, unsigned long addr, size_t len)
@@ -148,15 +148,17 @@ static int dma_sg_pin(struct dma_sg_end *end, unsigned long addr, size_t len)
 		return -EINTR;
 	return pinned < 0 ? pinned : -EFAULT;
 }
+/* End of step 3, pin. */
 
-/* Only the destination was written behind the kernel's back: it is dirty. */
+/* Step 3, unpin: the destination alone was written behind the kernel's back: dirty. */
 static void dma_sg_unpin(struct dma_sg_end *end)
 {
 	unpin_user_pages_dirty_lock(end->pages, end->n_pages, end->dir == DMA_FROM_DEVICE);
 }
+/* End of step 3, unpin. */
 
 /*
- * Bytes outside of the destination stay as they are, even while somebody writes
+ * Step 7, divide: bytes outside of the destination stay, even while somebody writes
  * to them. A cache line that is only in part the destination's would be lost to
  * one of the two writers, so the engine gets whole lines alone. For the source
  * this does not matter: it is only read.
@@ -168,10 +170,11 @@ static void dma_sg_divide(struct dma_sg_window *w)
 	w->head = min_t(size_t, w->len, -w->dst.offset & (line - 1));
 	w->dma_len = round_down(w->len - w->head, line);
 }
+/* End of step 7, divide. */
 
 /*
- * Pages that follow each other in memory become one segment, as long as the
- * engine and, where mappings are bounced, the bounce buffers take it.
+ * Step 4, map: pages that follow each other in memory become one segment, as long
+ * as the engine and, where mappings are bounced, the bounce buffers take it.
  */
 static int dma_sg_map(struct dma_sg_window *w, struct dma_sg_end *end)
 {
@@ -192,28 +195,20 @@ static int dma_sg_map(struct dma_sg_window *w, struct dma_sg_end *end)
 		sg_free_table(&end->table);
 	return ret;
 }
+/* End of step 4, map. */
 
+/* Step 4, unmap: the same device and direction as in dma_sg_map(). */
 static void dma_sg_unmap(struct dma_sg_window *w, struct dma_sg_end *end)
 {
 	dma_unmap_sgtable(dmaengine_get_dma_device(w->sg->chan), &end->table, end->dir, 0);
 	sg_free_table(&end->table);
 }
+/* End of step 4, unmap. */
 
-static size_t dma_sg_left(const struct dma_sg_cursor *at)
-{
-	return sg_dma_len(at->sg) - at->used;
-}
-
-static void dma_sg_advance(struct dma_sg_cursor *at, size_t len)
-{
-	at->used += len;
-	while (at->sg && at->used >= sg_dma_len(at->sg)) {
-		at->used -= sg_dma_len(at->sg);
-		at->sg = sg_next(at->sg);
-	}
-}
-
-/* Runs in a tasklet, once a descriptor and never twice at a time: no lock. */
+/*
+ * Step 5, submit: first the callback. It runs in a tasklet, once a descriptor and
+ * never twice at a time: no lock.
+ */
 static void dma_sg_callback(void *data)
 {
 	struct dma_sg_window *w = data;
@@ -222,6 +217,7 @@ static void dma_sg_callback(void *data)
 		complete(&w->done);
 }
 
+/* Where the cursors stand, @len bytes are contiguous at both ends. */
 static dma_cookie_t dma_sg_submit(struct dma_sg_window *w, const struct dma_sg_cursor *dst,
 				  const struct dma_sg_cursor *src, size_t len)
 {
@@ -244,12 +240,28 @@ static dma_cookie_t dma_sg_submit(struct dma_sg_window *w, const struct dma_sg_c
 		cookie, &src_phys, &dst_phys, &src_bus, &dst_bus, len);
 	return cookie;
 }
+/* End of step 5, submit. */
+
+/* Step 5, intersect: a cursor walks through each table, both by the same length. */
+static size_t dma_sg_left(const struct dma_sg_cursor *at)
+{
+	return sg_dma_len(at->sg) - at->used;
+}
+
+static void dma_sg_advance(struct dma_sg_cursor *at, size_t len)
+{
+	at->used += len;
+	while (at->sg && at->used >= sg_dma_len(at->sg)) {
+		at->used -= sg_dma_len(at->sg);
+		at->sg = sg_next(at->sg);
+	}
+}
 
 /*
- * Intersect the tables: a piece is as long as both ends are contiguous, in whole
- * words. A word that two segments of the source share is left to the CPU.
- * Nothing moves yet, so nobody else counts @pending meanwhile. Returns the last
- * cookie, or a negative errno with nothing queued.
+ * A piece is as long as both ends are contiguous, in whole words. A word that two
+ * segments of the source share is left to the CPU. Nothing moves yet, so nobody
+ * else counts @pending meanwhile. Returns the last cookie, or a negative errno
+ * with nothing queued.
  */
 static dma_cookie_t dma_sg_queue(struct dma_sg_window *w)
 {
@@ -278,28 +290,39 @@ static dma_cookie_t dma_sg_queue(struct dma_sg_window *w)
 	w->descriptors = w->pending;
 	return cookie;
 }
+/* End of step 5, intersect. */
 
 /*
- * Start what is queued and wait for all of it: no longer than timeout_ms, and not
- * past a fatal signal. Whichever way the wait ends early, the engine may still
- * be writing, so the channel is stopped before anybody touches the memory. All
+ * Step 9, give up: the wait ended early, and the engine may still be writing. So the
+ * channel is stopped before anybody touches the memory, or frees the window. All
  * may also have ended just then: the last cookie has the last word.
  */
-static int dma_sg_wait(struct dma_sg_window *w, dma_cookie_t cookie)
+static int dma_sg_give_up(struct dma_sg_window *w, dma_cookie_t cookie, int why)
 {
 	struct dma_chan *chan = w->sg->chan;
-	long left;
-
-	dma_async_issue_pending(chan);
-	left = wait_for_completion_killable_timeout(&w->done, msecs_to_jiffies(timeout_ms));
-	if (left > 0)
-		return 0;
 
 	dmaengine_terminate_sync(chan);
 	if (dma_async_is_tx_complete(chan, cookie, NULL, NULL) == DMA_COMPLETE)
 		return 0;
-	return left ? left : -ETIMEDOUT;
+	return why;
 }
+/* End of step 9, give up. */
+
+/*
+ * Step 6, wait: start what is queued and wait for all of it, no longer than
+ * timeout_ms, and not past a fatal signal.
+ */
+static int dma_sg_wait(struct dma_sg_window *w, dma_cookie_t cookie)
+{
+	long left;
+
+	dma_async_issue_pending(w->sg->chan);
+	left = wait_for_completion_killable_timeout(&w->done, msecs_to_jiffies(timeout_ms));
+	if (left > 0)
+		return 0;
+	return dma_sg_give_up(w, cookie, left ? left : -ETIMEDOUT);
+}
+/* End of step 6, wait. */
 
 /* Both tables are mapped. */
 static int dma_sg_run(struct dma_sg_window *w)
@@ -354,7 +377,7 @@ unlock:
 	return ret;
 }
 
-/* The CPU copies @len bytes at @pos in the window, through the pinned pages. */
+/* Step 7, copy rest: by the CPU, @len bytes at @pos in the window, page by page. */
 static void dma_sg_cpu_copy(struct dma_sg_window *w, size_t pos, size_t len)
 {
 	w->copy->cpu_bytes += len;
@@ -387,6 +410,7 @@ static void dma_sg_copy_rest(struct dma_sg_window *w)
 		for (; cut < w->dma_len; cut += PAGE_SIZE)
 			dma_sg_cpu_copy(w, w->head + round_down(cut, DMA_SG_WORD), DMA_SG_WORD);
 }
+/* End of step 7, copy rest. */
 
 /* One window, from pinning to unpinning. */
 static int dma_sg_copy_window(struct dma_sg_window *w, unsigned long dst, unsigned long src)
@@ -418,9 +442,9 @@ unpin_src:
 }
 
 /*
- * Windows end where the destination's address is a multiple of their size, so
- * that no huge page is cut there. A machine that bounces mappings may have no room
- * for a whole window (EIO): then half of one is tried.
+ * Step 8, windows: they end where the destination's address is a multiple of their
+ * size, so that no huge page is cut there. A machine that bounces mappings may have
+ * no room for a whole window (EIO): then half of one is tried.
  */
 static int dma_sg_copy_windows(struct dma_sg_window *w)
 {
@@ -442,6 +466,7 @@ static int dma_sg_copy_windows(struct dma_sg_window *w)
 	}
 	return 0;
 }
+/* End of step 8, windows. */
 
 static int dma_sg_copy(struct dma_sg *sg, struct dma_sg_copy *copy)
 {
@@ -462,7 +487,7 @@ static int dma_sg_copy(struct dma_sg *sg, struct dma_sg_copy *copy)
 	return ret;
 }
 
-/* A user address may be larger than our own: a 32-bit kernel has it in 64 bits, too. */
+/* Step 2, check: in 64 bits an address may be larger than a 32-bit kernel's own. */
 static bool dma_sg_range_ok(u64 addr, u64 len)
 {
 	return addr <= ULONG_MAX && len <= ULONG_MAX && access_ok(u64_to_user_ptr(addr), len);
@@ -487,10 +512,11 @@ static int dma_sg_check(const struct dma_sg_copy *copy)
 		return -EINVAL;
 	return 0;
 }
+/* End of step 2, check. */
 
-/* The report is given even when the copy failed: how far it came matters then. */
 static long dma_sg_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
+	/* Step 2, ioctl: who failed is told how far it came, too: that matters then. */
 	struct dma_sg_copy __user *ucopy = (void __user *)arg;
 	struct dma_sg_copy copy;
 	int ret;
@@ -507,6 +533,7 @@ static long dma_sg_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	if (copy_to_user(ucopy, &copy, sizeof(copy)))
 		return -EFAULT;
 	return ret;
+	/* End of step 2, ioctl. */
 }
 
 static const struct file_operations dma_sg_fops = {
@@ -516,6 +543,8 @@ static const struct file_operations dma_sg_fops = {
 };
 
 /*
+ * Step 1, channel: first, how it is given back.
+ *
  * Each wait has ended its transfers, but the last callback may still be running:
  * the channel is terminated and synchronised before it is given back.
  */
@@ -540,7 +569,9 @@ static int dma_sg_request_chan(struct dma_sg *sg)
 
 	return devm_add_action_or_reset(sg->dev, dma_sg_release_chan, sg->chan);
 }
+/* End of step 1, channel. */
 
+/* Step 1, register: a misc device, and how it goes again. */
 static void dma_sg_deregister(void *data)
 {
 	misc_deregister(data);
@@ -560,6 +591,7 @@ static int dma_sg_register(struct dma_sg *sg)
 
 	return devm_add_action_or_reset(sg->dev, dma_sg_deregister, &sg->misc);
 }
+/* End of step 1, register. */
 
 /* The device node comes last: from then on somebody may ask for a copy. */
 static int dma_sg_probe(struct platform_device *pdev)
