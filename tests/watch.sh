@@ -107,7 +107,7 @@ make_gate() {
 	cat >"$work/bin/qemu-system-aarch64" <<-EOF
 		#!/bin/sh
 		: >"$work/waits"
-		for _ in \$(seq 600); do
+		for _ in \$(seq 3000); do
 			[ -e "$work/gate" ] || break
 			sleep 0.1
 		done
@@ -272,8 +272,9 @@ ends_by() {
 	else
 		kill -"$1" "$(watcher)"
 	fi
+	ends "$2" && ok=0 || ok=1
 	rm "$work/gate"
-	ends "$2"
+	return "$ok"
 }
 
 is_interrupted() {
