@@ -30,7 +30,7 @@
 #define RESULTS_MAX	(1024 * 1024)	/* bytes; a lab's tests print some thousand */
 #define CONSOLE_MAX	(2 * 1024 * 1024)	/* bytes; a boot prints some ten thousand */
 #define PATTERNS_MAX	32
-#define END_SECONDS	10		/* from the verdict to the machine's end */
+#define END_SECONDS	30		/* from the verdict to the machine's end */
 #define EXIT_TROUBLE	125		/* the machine could not be run at all */
 
 /* One of the machine's serial lines, read line by line. */
@@ -424,7 +424,7 @@ static void follow(struct stream *streams)
 		for (int i = 0; i < 2 && !run.stop; i++)
 			if (fds[i].revents && !drain(&streams[i]))
 				fds[i].fd = -1;
-		if (run.status >= 0 && !verdict)
+		if (run.status >= 0 && !verdict && !option.save)
 			deadline = milliseconds() + END_SECONDS * 1000L;
 		verdict = run.status >= 0;
 	}
