@@ -34,7 +34,7 @@ state_is_right() {
 		grep -qx "ok $n" "$work/results" || fail "Step $n fails, and is solved: $(tail -n 4 "$log")" || return
 	done
 	for n in $(seq $((step + 1)) "$(solutions/cut -n "$lab")"); do
-		grep -qx "not ok $n" "$work/results" || fail "Step $n passes, and is not solved: $(tail -n 4 "$log")" || return
+		grep -qx "not ok $n" "$work/results" || fail "Step $n does not fail, and is not solved: $(tail -n 4 "$log")" || return
 	done
 	sed -n "/^not ok $((step + 1)) /{n;p;}" "$log" | grep '^# ' | grep -vq '^# Not reached' ||
 		fail "There is no hint for step $((step + 1)): $(grep -A 2 "^not ok $((step + 1)) " "$log")" || return
