@@ -58,8 +58,11 @@ function end(region)
 {
 	if (open != region)
 		die(FNR, "step " region " ends, and " (open ? "step " open ", of line " began ", is open" : "none is open"))
-	if (number[region] + 0 > upto + 0)
+	if (number[region] + 0 > upto + 0) {
 		todo(region, indent)
+		if (before == "")
+			print ""
+	}
 	open = ""
 }
 
@@ -129,6 +132,7 @@ match($0, /^\t*\/\* End of step [0-9]+, [a-z ]+\. \*\/$/) {
 !marker && /[Ss]tep [0-9]/ { die(FNR, "this is no marker of a step: " $0) }
 {
 	marker = 0
+	before = $0
 	line = (held != "" ? held "\n" : "") $0
 	held = ""
 	if (open && number[open] + 0 > upto + 0)

@@ -88,6 +88,7 @@ static int dma_m2m_map(struct dma_m2m *m2m, size_t len)
 {
 	return 0;
 }
+
 /* End of step 4, map. */
 
 /* The same two buffers have three addresses each. */
@@ -112,6 +113,7 @@ static void dma_m2m_tell(struct dma_m2m *m2m, size_t len)
 static void dma_m2m_unmap(struct dma_m2m *m2m, size_t len)
 {
 }
+
 /* End of step 7, unmap. */
 
 /*
@@ -129,6 +131,7 @@ static dma_cookie_t dma_m2m_submit(struct dma_m2m *m2m, size_t len)
 {
 	return 0;
 }
+
 /* End of step 5, submit. */
 
 /*
@@ -144,6 +147,7 @@ static int dma_m2m_give_up(struct dma_m2m *m2m, dma_cookie_t cookie, int why)
 {
 	return why;
 }
+
 /* End of step 8, give up. */
 
 /*
@@ -160,6 +164,7 @@ static int dma_m2m_wait(struct dma_m2m *m2m, dma_cookie_t cookie)
 {
 	return dma_m2m_give_up(m2m, cookie, 0);
 }
+
 /* End of step 6, wait. */
 
 static int dma_m2m_transfer(struct dma_m2m *m2m, size_t len)
@@ -196,6 +201,7 @@ static int dma_m2m_compare(struct dma_m2m *m2m, size_t len)
 {
 	return 0;
 }
+
 /* End of step 7, compare. */
 
 /* The buffers have room for the last word: their size is a multiple of it. */
@@ -274,6 +280,7 @@ static void *dma_m2m_alloc(struct device *dev)
 {
 	return NULL;
 }
+
 /* End of step 1, allocate. */
 
 /*
@@ -292,6 +299,7 @@ static int dma_m2m_request_chan(struct dma_m2m *m2m)
 {
 	return 0;
 }
+
 /* End of step 2, channel. */
 
 /*
@@ -309,6 +317,7 @@ static int dma_m2m_register(struct dma_m2m *m2m)
 	m2m->misc.fops = &dma_m2m_fops;
 	return 0;
 }
+
 /* End of step 1, register. */
 
 /* The device node comes last: from then on somebody may call write(). */

@@ -96,6 +96,7 @@ static int dma_m2m_map(struct dma_m2m *m2m, size_t len)
 	}
 	return 0;
 }
+
 /* End of step 4, map. */
 
 /* The same two buffers have three addresses each. */
@@ -118,6 +119,7 @@ static void dma_m2m_unmap(struct dma_m2m *m2m, size_t len)
 	dma_unmap_single(dma_dev, m2m->dst, len, DMA_FROM_DEVICE);
 	dma_unmap_single(dma_dev, m2m->src, len, DMA_TO_DEVICE);
 }
+
 /* End of step 7, unmap. */
 
 /* Step 5, submit: the callback first. It runs in a tasklet: it must not sleep. */
@@ -147,6 +149,7 @@ static dma_cookie_t dma_m2m_submit(struct dma_m2m *m2m, size_t len)
 	reinit_completion(&m2m->done);
 	return dmaengine_submit(desc);
 }
+
 /* End of step 5, submit. */
 
 /*
@@ -161,6 +164,7 @@ static int dma_m2m_give_up(struct dma_m2m *m2m, dma_cookie_t cookie, int why)
 		return 0;
 	return why;
 }
+
 /* End of step 8, give up. */
 
 /*
@@ -178,6 +182,7 @@ static int dma_m2m_wait(struct dma_m2m *m2m, dma_cookie_t cookie)
 		return 0;
 	return dma_m2m_give_up(m2m, cookie, left ? left : -ETIMEDOUT);
 }
+
 /* End of step 6, wait. */
 
 static int dma_m2m_transfer(struct dma_m2m *m2m, size_t len)
@@ -208,6 +213,7 @@ static int dma_m2m_compare(struct dma_m2m *m2m, size_t len)
 {
 	return memcmp(m2m->write_buf, m2m->read_buf, len) ? -EIO : 0;
 }
+
 /* End of step 7, compare. */
 
 /* The buffers have room for the last word: their size is a multiple of it. */
@@ -284,6 +290,7 @@ static void *dma_m2m_alloc(struct device *dev)
 	return (void *)devm_get_free_pages(dev, GFP_KERNEL | __GFP_ZERO,
 					   get_order(DMA_M2M_BUF_SIZE));
 }
+
 /* End of step 1, allocate. */
 
 /*
@@ -313,6 +320,7 @@ static int dma_m2m_request_chan(struct dma_m2m *m2m)
 
 	return devm_add_action_or_reset(m2m->dev, dma_m2m_release_chan, m2m->chan);
 }
+
 /* End of step 2, channel. */
 
 /* Step 1, register: a misc device, and how it goes again. */
@@ -335,6 +343,7 @@ static int dma_m2m_register(struct dma_m2m *m2m)
 
 	return devm_add_action_or_reset(m2m->dev, dma_m2m_deregister, &m2m->misc);
 }
+
 /* End of step 1, register. */
 
 /* The device node comes last: from then on somebody may call write(). */

@@ -114,6 +114,7 @@ static struct dma_mmap_file *dma_mmap_alloc(struct dma_mmap *dmm)
 {
 	return NULL;
 }
+
 /* End of step 2, allocate. */
 
 /* From here on, private_data is what belongs to this open file, not the device. */
@@ -142,6 +143,7 @@ static int dma_mmap_release(struct inode *inode, struct file *file)
 {
 	return 0;
 }
+
 /* End of step 8, release. */
 
 /*
@@ -157,6 +159,7 @@ static int dma_mmap_restrict(struct vm_area_struct *vma)
 {
 	return 0;
 }
+
 /* End of step 4, restrict. */
 
 static int dma_mmap_mmap(struct file *file, struct vm_area_struct *vma)
@@ -194,6 +197,7 @@ static dma_cookie_t dma_mmap_submit(struct dma_mmap_file *f, size_t len)
 {
 	return -EIO;
 }
+
 /* End of step 6, submit. */
 
 /*
@@ -209,6 +213,7 @@ static int dma_mmap_give_up(struct dma_mmap_file *f, dma_cookie_t cookie, int wh
 {
 	return why;
 }
+
 /* End of step 9, give up. */
 
 /*
@@ -225,6 +230,7 @@ static int dma_mmap_wait(struct dma_mmap_file *f, dma_cookie_t cookie)
 	dmaengine_terminate_sync(f->dmm->chan);
 	return dma_mmap_give_up(f, cookie, -EIO);
 }
+
 /* End of step 7, wait. */
 
 /*
@@ -265,6 +271,7 @@ static int dma_mmap_copy(struct dma_mmap_file *f, size_t len)
 {
 	return dma_mmap_transfer(f, round_down(len, DMA_MMAP_WORD));
 }
+
 /* End of step 7, copy. */
 
 /*
@@ -281,6 +288,7 @@ static long dma_mmap_ioctl(struct file *file, unsigned int cmd, unsigned long ar
 
 	return ret ? ret : -ENOTTY;
 }
+
 /* End of step 5, request. */
 
 static const struct file_operations dma_mmap_fops = {
@@ -305,6 +313,7 @@ static int dma_mmap_request_chan(struct dma_mmap *dmm)
 {
 	return -ENODEV;
 }
+
 /* End of step 1, channel. */
 
 /*
@@ -321,6 +330,7 @@ static int dma_mmap_register(struct dma_mmap *dmm)
 	dmm->misc.fops = &dma_mmap_fops;
 	return -ENODEV;
 }
+
 /* End of step 1, register. */
 
 /* The device node comes last: from then on somebody may open it. */

@@ -141,6 +141,7 @@ static int dma_sg_pin(struct dma_sg_end *end, unsigned long addr, size_t len)
 {
 	return -EOPNOTSUPP;
 }
+
 /* End of step 3, pin. */
 
 /*
@@ -153,6 +154,7 @@ static int dma_sg_pin(struct dma_sg_end *end, unsigned long addr, size_t len)
 static void dma_sg_unpin(struct dma_sg_end *end)
 {
 }
+
 /* End of step 3, unpin. */
 
 /*
@@ -169,6 +171,7 @@ static void dma_sg_divide(struct dma_sg_window *w)
 	w->head = 0;
 	w->dma_len = round_down(w->len, DMA_SG_WORD);
 }
+
 /* End of step 7, divide. */
 
 /*
@@ -186,6 +189,7 @@ static int dma_sg_map(struct dma_sg_window *w, struct dma_sg_end *end)
 {
 	return -EOPNOTSUPP;
 }
+
 /* End of step 4, map. */
 
 /*
@@ -198,6 +202,7 @@ static int dma_sg_map(struct dma_sg_window *w, struct dma_sg_end *end)
 static void dma_sg_unmap(struct dma_sg_window *w, struct dma_sg_end *end)
 {
 }
+
 /* End of step 4, unmap. */
 
 /*
@@ -216,6 +221,7 @@ static dma_cookie_t dma_sg_submit(struct dma_sg_window *w, const struct dma_sg_c
 {
 	return -EOPNOTSUPP;
 }
+
 /* End of step 5, submit. */
 
 /*
@@ -237,6 +243,7 @@ static dma_cookie_t dma_sg_queue(struct dma_sg_window *w)
 
 	return dma_sg_submit(w, &dst, &src, 0);
 }
+
 /* End of step 5, intersect. */
 
 /*
@@ -253,6 +260,7 @@ static int dma_sg_give_up(struct dma_sg_window *w, dma_cookie_t cookie, int why)
 	dmaengine_terminate_sync(w->sg->chan);
 	return -EOPNOTSUPP;
 }
+
 /* End of step 9, give up. */
 
 /*
@@ -269,6 +277,7 @@ static int dma_sg_wait(struct dma_sg_window *w, dma_cookie_t cookie)
 {
 	return dma_sg_give_up(w, cookie, -EOPNOTSUPP);
 }
+
 /* End of step 6, wait. */
 
 /* Both tables are mapped. */
@@ -337,6 +346,7 @@ unlock:
 static void dma_sg_copy_rest(struct dma_sg_window *w)
 {
 }
+
 /* End of step 7, copy rest. */
 
 /* One window, from pinning to unpinning. */
@@ -384,6 +394,7 @@ static int dma_sg_copy_windows(struct dma_sg_window *w)
 	w->len = min_t(u64, w->copy->len, DMA_SG_WINDOW);
 	return dma_sg_copy_window(w, w->copy->dst, w->copy->src);
 }
+
 /* End of step 8, windows. */
 
 static int dma_sg_copy(struct dma_sg *sg, struct dma_sg_copy *copy)
@@ -418,6 +429,7 @@ static int dma_sg_check(const struct dma_sg_copy *copy)
 {
 	return -EOPNOTSUPP;
 }
+
 /* End of step 2, check. */
 
 static long dma_sg_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
@@ -458,6 +470,7 @@ static int dma_sg_request_chan(struct dma_sg *sg)
 {
 	return 0;
 }
+
 /* End of step 1, channel. */
 
 /*
@@ -473,6 +486,7 @@ static int dma_sg_register(struct dma_sg *sg)
 	sg->misc.fops = &dma_sg_fops;
 	return 0;
 }
+
 /* End of step 1, register. */
 
 /* The device node comes last: from then on somebody may ask for a copy. */

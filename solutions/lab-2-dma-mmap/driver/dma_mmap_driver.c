@@ -121,6 +121,7 @@ static struct dma_mmap_file *dma_mmap_alloc(struct dma_mmap *dmm)
 	}
 	return f;
 }
+
 /* End of step 2, allocate. */
 
 /* From here on, private_data is what belongs to this open file, not the device. */
@@ -147,6 +148,7 @@ static int dma_mmap_release(struct inode *inode, struct file *file)
 	kfree(f);
 	return 0;
 }
+
 /* End of step 8, release. */
 
 /* Step 4, restrict: what mmap() refuses, mprotect() does not give either. */
@@ -171,6 +173,7 @@ static int dma_mmap_restrict(struct vm_area_struct *vma)
 	vma->vm_ops = &dma_mmap_vm_ops;
 	return 0;
 }
+
 /* End of step 4, restrict. */
 
 static int dma_mmap_mmap(struct file *file, struct vm_area_struct *vma)
@@ -218,6 +221,7 @@ static dma_cookie_t dma_mmap_submit(struct dma_mmap_file *f, size_t len)
 	reinit_completion(&f->done);
 	return dmaengine_submit(desc);
 }
+
 /* End of step 6, submit. */
 
 /*
@@ -234,6 +238,7 @@ static int dma_mmap_give_up(struct dma_mmap_file *f, dma_cookie_t cookie, int wh
 		return 0;
 	return why;
 }
+
 /* End of step 9, give up. */
 
 /*
@@ -251,6 +256,7 @@ static int dma_mmap_wait(struct dma_mmap_file *f, dma_cookie_t cookie)
 		return 0;
 	return dma_mmap_give_up(f, cookie, left ? left : -ETIMEDOUT);
 }
+
 /* End of step 7, wait. */
 
 /*
@@ -296,6 +302,7 @@ static int dma_mmap_copy(struct dma_mmap_file *f, size_t len)
 	mutex_unlock(&f->dmm->lock);
 	return ret;
 }
+
 /* End of step 7, copy. */
 
 /* Step 5, request: what cannot be done is refused before anything is done. */
@@ -312,6 +319,7 @@ static long dma_mmap_ioctl(struct file *file, unsigned int cmd, unsigned long ar
 
 	return dma_mmap_copy(file->private_data, copy.len);
 }
+
 /* End of step 5, request. */
 
 static const struct file_operations dma_mmap_fops = {
@@ -350,6 +358,7 @@ static int dma_mmap_request_chan(struct dma_mmap *dmm)
 
 	return devm_add_action_or_reset(dmm->dev, dma_mmap_release_chan, dmm->chan);
 }
+
 /* End of step 1, channel. */
 
 /* Step 1, register: a misc device, and how it goes again. */
@@ -372,6 +381,7 @@ static int dma_mmap_register(struct dma_mmap *dmm)
 
 	return devm_add_action_or_reset(dmm->dev, dma_mmap_deregister, &dmm->misc);
 }
+
 /* End of step 1, register. */
 
 /* The device node comes last: from then on somebody may open it. */

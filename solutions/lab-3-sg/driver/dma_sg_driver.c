@@ -148,6 +148,7 @@ static int dma_sg_pin(struct dma_sg_end *end, unsigned long addr, size_t len)
 		return -EINTR;
 	return pinned < 0 ? pinned : -EFAULT;
 }
+
 /* End of step 3, pin. */
 
 /* Step 3, unpin: the destination alone was written behind the kernel's back: dirty. */
@@ -155,6 +156,7 @@ static void dma_sg_unpin(struct dma_sg_end *end)
 {
 	unpin_user_pages_dirty_lock(end->pages, end->n_pages, end->dir == DMA_FROM_DEVICE);
 }
+
 /* End of step 3, unpin. */
 
 /*
@@ -170,6 +172,7 @@ static void dma_sg_divide(struct dma_sg_window *w)
 	w->head = min_t(size_t, w->len, -w->dst.offset & (line - 1));
 	w->dma_len = round_down(w->len - w->head, line);
 }
+
 /* End of step 7, divide. */
 
 /*
@@ -195,6 +198,7 @@ static int dma_sg_map(struct dma_sg_window *w, struct dma_sg_end *end)
 		sg_free_table(&end->table);
 	return ret;
 }
+
 /* End of step 4, map. */
 
 /* Step 4, unmap: the same device and direction as in dma_sg_map(). */
@@ -203,6 +207,7 @@ static void dma_sg_unmap(struct dma_sg_window *w, struct dma_sg_end *end)
 	dma_unmap_sgtable(dmaengine_get_dma_device(w->sg->chan), &end->table, end->dir, 0);
 	sg_free_table(&end->table);
 }
+
 /* End of step 4, unmap. */
 
 /*
@@ -240,6 +245,7 @@ static dma_cookie_t dma_sg_submit(struct dma_sg_window *w, const struct dma_sg_c
 		cookie, &src_phys, &dst_phys, &src_bus, &dst_bus, len);
 	return cookie;
 }
+
 /* End of step 5, submit. */
 
 /* Step 5, intersect: a cursor walks through each table, both by the same length. */
@@ -290,6 +296,7 @@ static dma_cookie_t dma_sg_queue(struct dma_sg_window *w)
 	w->descriptors = w->pending;
 	return cookie;
 }
+
 /* End of step 5, intersect. */
 
 /*
@@ -306,6 +313,7 @@ static int dma_sg_give_up(struct dma_sg_window *w, dma_cookie_t cookie, int why)
 		return 0;
 	return why;
 }
+
 /* End of step 9, give up. */
 
 /*
@@ -322,6 +330,7 @@ static int dma_sg_wait(struct dma_sg_window *w, dma_cookie_t cookie)
 		return 0;
 	return dma_sg_give_up(w, cookie, left ? left : -ETIMEDOUT);
 }
+
 /* End of step 6, wait. */
 
 /* Both tables are mapped. */
@@ -410,6 +419,7 @@ static void dma_sg_copy_rest(struct dma_sg_window *w)
 		for (; cut < w->dma_len; cut += PAGE_SIZE)
 			dma_sg_cpu_copy(w, w->head + round_down(cut, DMA_SG_WORD), DMA_SG_WORD);
 }
+
 /* End of step 7, copy rest. */
 
 /* One window, from pinning to unpinning. */
@@ -466,6 +476,7 @@ static int dma_sg_copy_windows(struct dma_sg_window *w)
 	}
 	return 0;
 }
+
 /* End of step 8, windows. */
 
 static int dma_sg_copy(struct dma_sg *sg, struct dma_sg_copy *copy)
@@ -512,6 +523,7 @@ static int dma_sg_check(const struct dma_sg_copy *copy)
 		return -EINVAL;
 	return 0;
 }
+
 /* End of step 2, check. */
 
 static long dma_sg_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
@@ -569,6 +581,7 @@ static int dma_sg_request_chan(struct dma_sg *sg)
 
 	return devm_add_action_or_reset(sg->dev, dma_sg_release_chan, sg->chan);
 }
+
 /* End of step 1, channel. */
 
 /* Step 1, register: a misc device, and how it goes again. */
@@ -591,6 +604,7 @@ static int dma_sg_register(struct dma_sg *sg)
 
 	return devm_add_action_or_reset(sg->dev, dma_sg_deregister, &sg->misc);
 }
+
 /* End of step 1, register. */
 
 /* The device node comes last: from then on somebody may ask for a copy. */
