@@ -136,9 +136,10 @@ $(grep '_table ' "$calls")" || return
 	done
 }
 
-# in_table DIRECTION WORD: what the table for that direction has.
+# in_table DIRECTION WORD: what the first table for that direction has. There are more
+# when there was too little room to bounce.
 in_table() {
-	sed -n "s/^table direction=$1 .*$2=\([0-9]*\).*/\1/p" "$calls"
+	sed -n "s/^table direction=$1 .*$2=\([0-9]*\).*/\1/p" "$calls" | head -n 1
 }
 
 begins_in_the_middle() {
