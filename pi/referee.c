@@ -48,6 +48,7 @@ struct stream {
 /* What the command line asked for. */
 static struct {
 	int seconds;
+	int begin_seconds;
 	bool ktap;
 	bool interactive;
 	const char *log;
@@ -71,6 +72,7 @@ static struct {
 	int results;
 	int failed;
 	int first_failed;	/* its number, 0 while there is none */
+	bool idle;		/* the command did not even begin */
 	int status;		/* the command's exit status, -1 before the verdict */
 	bool logged;		/* the console has all from before the verdict */
 	bool stop;
@@ -393,6 +395,8 @@ static void out_of_time(void)
 {
 	if (run.status >= 0)
 		blame("the guest gave its verdict, and did not end within %d s", END_SECONDS);
+	else if (run.idle)
+		blame("the command did not begin within %d s", option.begin_seconds);
 	else
 		blame("no verdict within %d s: after result %d it hung; last on the console: %s",
 		      option.seconds, run.results, run.last);
@@ -403,6 +407,8 @@ static void out_of_time(void)
 static void follow(struct stream *streams)
 {
 	long deadline = milliseconds() + option.seconds * 1000L;
+	long begin_by = option.begin_seconds ?
+		milliseconds() + option.begin_seconds * 1000L : deadline;
 	struct pollfd fds[2] = {
 		{ .fd = streams[0].fd, .events = POLLIN },
 		{ .fd = streams[1].fd, .events = POLLIN },
@@ -412,10 +418,11 @@ static void follow(struct stream *streams)
 
 	sigemptyset(&none);
 	while (!run.stop && !caught && (!has_ended() || fds[0].fd >= 0 || fds[1].fd >= 0)) {
-		long left = deadline - milliseconds();
+		long left = (run.begun ? deadline : begin_by) - milliseconds();
 		struct timespec wait = { left / 1000, left % 1000 * 1000000 };
 
 		if (left <= 0) {
+			run.idle = !run.begun && option.begin_seconds;
 			out_of_time();
 			break;
 		}
@@ -497,7 +504,7 @@ static int referee(char **argv)
 	fprintf(stderr, "  the console's log: %s\n", option.log);
 	could_run = run.stop || run.status >= 0 || !WIFEXITED(run.wait_status) ||
 		    !WEXITSTATUS(run.wait_status);
-	return could_run ? EXIT_FAILURE : EXIT_TROUBLE;
+	return could_run && !run.idle ? EXIT_FAILURE : EXIT_TROUBLE;
 }
 
 /*
@@ -554,11 +561,12 @@ static void read_reports(void)
 static void die_of_usage(void)
 {
 	fprintf(stderr,
-		"usage: referee [-k] [-t SECONDS] [-f FILE] -l LOG -r REPORTS MACHINE [ARGUMENT...]\n"
+		"usage: referee [-k] [-t SECONDS] [-b SECONDS] [-f FILE] -l LOG -r REPORTS MACHINE [ARGUMENT...]\n"
 		"       referee -s WORDS [-t SECONDS] -l LOG -r REPORTS MACHINE [ARGUMENT...]\n"
 		"       referee -i MACHINE [ARGUMENT...]\n"
 		"  -k  the results are KTAP: judge them\n"
 		"  -t  seconds until the verdict is overdue (default 60)\n"
+		"  -b  seconds until the command has to have begun: else it could not be run\n"
 		"  -l  the console's log\n"
 		"  -r  regular expressions, one a line, of what a kernel in trouble prints\n"
 		"  -f  the machine's standard input (default /dev/null)\n"
@@ -573,7 +581,7 @@ static void parse(int argc, char **argv)
 	char *end;
 	int c;
 
-	while ((c = getopt(argc, argv, "+kit:l:r:f:s:")) != -1) {
+	while ((c = getopt(argc, argv, "+kit:b:l:r:f:s:")) != -1) {
 		switch (c) {
 		case 'k':
 			option.ktap = true;
@@ -583,6 +591,11 @@ static void parse(int argc, char **argv)
 			break;
 		case 't':
 			option.seconds = strtol(optarg, &end, 10);
+			if (*end)
+				die_of_usage();
+			break;
+		case 'b':
+			option.begin_seconds = strtol(optarg, &end, 10);
 			if (*end)
 				die_of_usage();
 			break;

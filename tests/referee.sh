@@ -216,7 +216,13 @@ late_report() {
 	expect 1 "the guest's kernel reported trouble: [3.0] WARNING: CPU: 0"
 }
 
-# A dead kernel is not waited for.
+does_not_begin() {
+	machine 'say "Probing the port"; exec sleep 1000' -t 1000 -b 1
+	expect 125 'the command did not begin within 1 s' || return
+	machine 'begin; exec sleep 1000' -t 2 -b 1
+	expect 1 'no verdict within 2 s'
+}
+
 # Whose kernel dies, or hangs, has no last line of its own that tells where to begin.
 says_where_to_begin() {
 	machine 'begin; say 1..3; say ok 1; say "not ok 2"; log "---[ end Kernel panic ]---"; exec sleep 1000' -k -t 1000
@@ -226,6 +232,7 @@ says_where_to_begin() {
 	expect 1 "the guest's kernel is past help: Fixing recursive fault"
 }
 
+# A dead kernel is not waited for.
 panics() {
 	machine 'begin; log "Kernel panic - not syncing: sysrq"; log "---[ end Kernel panic ]---"; exec sleep 1000' -t 1000
 	expect 1 "the guest's kernel panicked: Kernel panic - not syncing: sysrq"
@@ -305,7 +312,7 @@ bad_usage() {
 	done
 }
 
-plan 50
+plan 51
 step "a good run passes, with its results and its console kept apart" good_run
 step "without -k, the command's exit status is all that counts" no_judge_without_k
 step "what the port carries before the command is nobody's result" only_what_it_ran
@@ -345,6 +352,7 @@ step "control characters do not reach the terminal, tabs and UTF-8 do" control_c
 step "a kernel in trouble fails a run that passed otherwise" kernel_reports
 step "so it does after the verdict" late_report
 step "a panic is told at once" panics
+step "a command that does not begin is told, as status 125" does_not_begin
 step "where a run breaks off, the step to begin with is told" says_where_to_begin
 step "a machine that is switched off is told at once" switches_off
 step "a referee that is killed takes the machine with it" by_sigkill
