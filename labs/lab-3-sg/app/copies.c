@@ -158,6 +158,8 @@ int several_windows(void)
 	struct ends e;
 	int ret = PASSED;
 
+	/* Megabytes, on a machine that may be slow. */
+	alarm(60);
 	prepare(&e, memory(len), memory(len), len);
 	for (int i = 0; i < 3 && !ret; i++) {
 		size_t from = below(page), to = below(page);
@@ -263,7 +265,7 @@ int beside_late(void)
 	struct ends e;
 	int error;
 
-	alarm(40);
+	alarm(90);
 	prepare(&e, memory(AREA), memory(AREA), AREA);
 	for (int i = 0; i < 2; i++) {
 		n.byte[i] = e.dst + (i ? to + len : to - 1);
