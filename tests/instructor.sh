@@ -91,7 +91,7 @@ hands_out() {
 	cp solutions/lab-1-dma-m2m/dma_m2m.c "$book/$driver"
 	make -s -C "$book" handout >"$work/out" 2>&1 || fail "$(cat "$work/out")" || return
 	tar -xzf "$book/build/dma-labs-handout.tar.gz" -C "$work" || return
-	left=$(cd "$handout" && find . -name 'solution*' -o -name '*answer*' -o -name tests -o -name grading)
+	left=$(cd "$handout" && find . -name 'solution*' -o -name 'wrong-answers' -o -name tests -o -name grading)
 	[ -z "$left" ] || fail "This is handed out, too: $left" || return
 	answers=$(grep -rlE '\* Step [0-9]+, ' "$handout" || true)
 	[ -z "$answers" ] || fail "There are solved steps in: $answers" || return

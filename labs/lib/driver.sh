@@ -13,7 +13,7 @@ loaded() {
 }
 
 driver_clean_up() {
-	witness_stop
+	witness_stop || true
 	! loaded || rmmod "$module" 2>/dev/null || echo "# $module does not unload."
 	rm -rf "$work"
 }
@@ -25,7 +25,7 @@ driver_begin() {
 		exit 1
 	fi
 	trap driver_clean_up EXIT
-	witness_start || true
+	witness_stop || true
 }
 
 # random LENGTH: that many fresh random bytes, in $work/data.

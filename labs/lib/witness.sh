@@ -4,8 +4,7 @@
 # recorded by the kernel's own tracing while one command runs. No driver can
 # pretend to have called them.
 #
-#   witness_start
-#   can_witness             a step that cannot do without skips itself
+#   can_witness             the probes are set; or a step that cannot do without skips itself
 #   witness COMMAND...      runs it; the calls are in $calls
 #   witness_stop
 
@@ -50,7 +49,7 @@ witness_stop() {
 }
 
 can_witness() {
-	[ -d "$instance" ] ||
+	[ -d "$instance" ] || witness_start ||
 		skip 'this kernel has no kprobe events, or no bcm2835-dma driver with these functions'
 }
 
