@@ -6,18 +6,10 @@ set -eu
 cd "$(dirname "$0")/.."
 # shellcheck source=labs/lib/ktap.sh
 . labs/lib/ktap.sh
+# shellcheck source=tests/lib/expect.sh
+. tests/lib/expect.sh
 
 export SOLUTION=1
-
-# refuses WORDS COMMAND...: the command fails, and its last word is one line,
-# which has WORDS in it.
-refuses() {
-	words=$1
-	shift
-	! "$@" >"$work/out" 2>&1 || fail "this should have failed: $*" || return
-	grep -v '^make: ' "$work/out" | tail -n 1 | grep -q -- "$words" ||
-		fail "\"$words\" is not in what it said: $(cat "$work/out")"
-}
 
 wrong_words() {
 	refuses 'no lab "9": LAB= takes 1' make test LAB=9 || return

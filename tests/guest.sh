@@ -20,15 +20,6 @@ prints() {
 	grep -q -- "$1" "$work/out" || fail "\"$1\" is not in: $(head -c 300 "$work/out")"
 }
 
-# soon COMMAND...: within a minute, the command succeeds.
-soon() {
-	for _ in $(seq 300); do
-		! "$@" || return 0
-		sleep 0.2
-	done
-	return 1
-}
-
 # ---- what goes in and comes out --------------------------------------------
 
 exit_status() {

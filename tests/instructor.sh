@@ -6,16 +6,10 @@ set -eu
 cd "$(dirname "$0")/.."
 # shellcheck source=labs/lib/ktap.sh
 . labs/lib/ktap.sh
+# shellcheck source=tests/lib/expect.sh
+. tests/lib/expect.sh
 
 driver=labs/lab-1-dma-m2m/dma_m2m.c
-
-# refuses WORDS COMMAND...: it fails, and says WORDS.
-refuses() {
-	words=$1
-	shift
-	! "$@" >"$work/out" 2>&1 || fail "This should have failed: $*" || return
-	grep -q -- "$words" "$work/out" || fail "$*: $(tail -n 3 "$work/out")"
-}
 
 # In a copy: whatever goes wrong, this one stays as it is.
 begin() {

@@ -41,15 +41,6 @@ kept() {
 	find "$snapshots" -type f -name '*.*-*' | wc -l
 }
 
-# soon COMMAND...: within a minute, the command succeeds.
-soon() {
-	for _ in $(seq 600); do
-		! "$@" || return 0
-		sleep 0.1
-	done
-	return 1
-}
-
 # ---- the same verdict -------------------------------------------------------
 
 # same LAB: what its test prints and how it ends, in either way.

@@ -7,6 +7,8 @@ set -eu
 cd "$(dirname "$0")/.."
 # shellcheck source=labs/lib/ktap.sh
 . labs/lib/ktap.sh
+# shellcheck source=tests/lib/expect.sh
+. tests/lib/expect.sh
 
 # ---- lab 7: three values, each a step ---------------------------------------
 
@@ -118,15 +120,6 @@ make_gate() {
 }
 
 # ---- a terminal -------------------------------------------------------------
-
-# soon COMMAND...: within a minute, the command succeeds.
-soon() {
-	for _ in $(seq 600); do
-		! "$@" || return 0
-		sleep 0.1
-	done
-	return 1
-}
 
 # What is on the screen now: all that came since it was last cleared, without colour.
 screen() {

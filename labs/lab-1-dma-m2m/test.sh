@@ -4,14 +4,6 @@
 set -eu
 cd "$(dirname "$0")"
 
-# shellcheck source=labs/lib/ktap.sh
-. ../lib/ktap.sh
-# shellcheck source=labs/lib/kernel-log.sh
-. ../lib/kernel-log.sh
-# shellcheck source=labs/lib/engine.sh
-. ../lib/engine.sh
-# shellcheck source=labs/lib/witness.sh
-. ../lib/witness.sh
 # shellcheck source=labs/lib/driver.sh
 . ../lib/driver.sh
 
@@ -64,13 +56,6 @@ Does it give m2m->len bytes of m2m->read_buf, move *ppos on, and return 0 at the
 }
 
 # ---- the kernel's books -----------------------------------------------------
-
-dynamic_debug() {
-	for control in /proc/dynamic_debug/control /sys/kernel/debug/dynamic_debug/control; do
-		[ ! -e "$control" ] || break
-	done
-	echo "module $module $1p" >"$control" 2>/dev/null
-}
 
 # One write(2) of a page, with the kernel's calls recorded; once is enough. Other
 # devices' mappings, by an interrupt that came in between, are not ours.

@@ -4,14 +4,6 @@
 set -eu
 cd "$(dirname "$0")"
 
-# shellcheck source=labs/lib/ktap.sh
-. ../lib/ktap.sh
-# shellcheck source=labs/lib/kernel-log.sh
-. ../lib/kernel-log.sh
-# shellcheck source=labs/lib/engine.sh
-. ../lib/engine.sh
-# shellcheck source=labs/lib/witness.sh
-. ../lib/witness.sh
 # shellcheck source=labs/lib/driver.sh
 . ../lib/driver.sh
 
@@ -242,10 +234,9 @@ $(cat "$work/told")"
 is_silent_until_asked() {
 	said=$(dmesg | sed -n "/dma-labs: run $$, step 1.0 begins/,\$p" | grep "soc:$node:" | head -n 3 || true)
 	[ -z "$said" ] || fail "All went well, and the driver has talked: $said" || return
-	[ -w /proc/dynamic_debug/control ] || skip 'this kernel has no dynamic debug' || return
-	echo "module $module +p" >/proc/dynamic_debug/control
+	dynamic_debug + || skip 'this kernel has no dynamic debug' || return
 	copies 4096 1 && answered=0 || answered=1
-	echo "module $module -p" >/proc/dynamic_debug/control
+	dynamic_debug -
 	driver_said >"$work/told"
 	[ "$answered" -eq 0 ] && tells "$channel" "the channel's name" &&
 		tells virtual 'virtual addresses' && tells physical 'physical addresses' &&

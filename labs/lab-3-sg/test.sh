@@ -4,14 +4,6 @@
 set -eu
 cd "$(dirname "$0")"
 
-# shellcheck source=labs/lib/ktap.sh
-. ../lib/ktap.sh
-# shellcheck source=labs/lib/kernel-log.sh
-. ../lib/kernel-log.sh
-# shellcheck source=labs/lib/engine.sh
-. ../lib/engine.sh
-# shellcheck source=labs/lib/witness.sh
-. ../lib/witness.sh
 # shellcheck source=labs/lib/driver.sh
 . ../lib/driver.sh
 
@@ -444,17 +436,13 @@ lets_one_in_the_queue_go() {
 
 # ---- the kernel log ---------------------------------------------------------
 
-dynamic_debug() {
-	echo "module $module $1" 2>/dev/null >/sys/kernel/debug/dynamic_debug/control
-}
-
 # Silent when all is well, one line for a time-out, every stage when asked for.
 tells_what_it_is_asked() {
 	succeeds 65536 300 5 || return
 	[ -z "$(driver_said)" ] || fail "A copy that succeeds says: $(driver_said | head -n 1). See dev_dbg()." || return
-	if dynamic_debug +p; then
+	if dynamic_debug +; then
 		succeeds 8192 && driver_said >"$work/told"
-		dynamic_debug -p
+		dynamic_debug -
 		for word in "$channel" cookie physical virtual bus bytes; do
 			grep -q "$word" "$work/told" || fail "With dynamic debug on, nothing is told of: $word. See dev_dbg()." || return
 		done

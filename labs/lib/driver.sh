@@ -1,12 +1,21 @@
 # SPDX-License-Identifier: GPL-2.0
-# shellcheck shell=sh disable=SC2154,SC2034 # work, calls and instance are ktap.sh's and witness.sh's
-# After ktap.sh, kernel-log.sh, engine.sh and witness.sh: what the tests of every
-# lab do with its driver, and the steps that all of them have. The lab says before:
+# shellcheck shell=sh disable=SC2154,SC2034 # module and others are the labs', theirs is what is set here
+# What the tests of every lab do with its driver, and the steps that all of them
+# have; and all else in this folder that they do it with. The lab says after it:
 #
 #   module=dma_m2m                  the module, as rmmod calls it
 #   ko=dma_m2m.ko                   the file that insmod takes
 #   device=/dev/dma_m2m_misc_dev    what the driver makes
 #   node=dma-m2m                    the device tree's node, under /soc
+
+# shellcheck source=labs/lib/ktap.sh
+. ../lib/ktap.sh
+# shellcheck source=labs/lib/kernel-log.sh
+. ../lib/kernel-log.sh
+# shellcheck source=labs/lib/engine.sh
+. ../lib/engine.sh
+# shellcheck source=labs/lib/witness.sh
+. ../lib/witness.sh
 
 loaded() {
 	grep -q "^$module " /proc/modules
@@ -36,6 +45,14 @@ random() {
 waits_at_most() {
 	echo "$1" >"/sys/module/$module/parameters/timeout_ms" 2>/dev/null ||
 		fail "The module has no parameter timeout_ms that root may change: see module_param()."
+}
+
+# dynamic_debug + or -: has the driver tell each stage, or not; false if it cannot.
+dynamic_debug() {
+	for control in /proc/dynamic_debug/control /sys/kernel/debug/dynamic_debug/control; do
+		[ ! -e "$control" ] || break
+	done
+	echo "module $module $1p" 2>/dev/null >"$control"
 }
 
 # driver_said: what the driver has put into the kernel log in this step.

@@ -8,10 +8,6 @@
 #   files   two open files
 #   dead    a process that is killed while the engine is dead
 set -eu
-# shellcheck source=labs/lib/ktap.sh
-. ../lib/ktap.sh
-# shellcheck source=labs/lib/engine.sh
-. ../lib/engine.sh
 # shellcheck source=labs/lib/driver.sh
 . ../lib/driver.sh
 

@@ -14,3 +14,22 @@ expect() {
 		[ ! -s "$work/err" ] || fail "It complained: $(cat "$work/err")"
 	fi
 }
+
+# refuses WORDS COMMAND...: the command fails, and its last word is one line,
+# which has WORDS in it.
+refuses() {
+	words=$1
+	shift
+	! "$@" >"$work/out" 2>&1 || fail "this should have failed: $*" || return
+	grep -v '^make: ' "$work/out" | tail -n 1 | grep -q -- "$words" ||
+		fail "\"$words\" is not in what it said: $(cat "$work/out")"
+}
+
+# soon COMMAND...: within a minute, the command succeeds.
+soon() {
+	for _ in $(seq 600); do
+		! "$@" || return 0
+		sleep 0.1
+	done
+	return 1
+}
