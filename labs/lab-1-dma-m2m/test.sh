@@ -13,7 +13,7 @@ device=/dev/dma_m2m_misc_dev
 node=dma-m2m
 buffer=65536
 
-# write_once LENGTH [bad]: what one write(2) of $work/data returned. The shell's
+# write_once LENGTH [THERE]: what one write(2) of $work/data returned. The shell's
 # own words about a process that was killed are of no use.
 write_once() {
 	{ ./one_write "$device" "$@" <"$work/data" || no_answer $?; } 2>/dev/null
@@ -111,7 +111,7 @@ in blocks of that size. See devm_get_free_pages(), and get_order() of DMA_M2M_BU
 # A second one finds out whether the first has let go of everything.
 refuses_bad_addresses() {
 	for _ in 1 2; do
-		written=$(write_once 16 bad)
+		written=$(write_once 16 0)
 		case $written in
 		EFAULT) ;;
 		'nothing within'*)
@@ -126,15 +126,15 @@ which returns how many bytes it could not copy." || return
 	done
 }
 
-# One byte too many, and that one zero: it does the least harm where there is no
-# room. Whether the transfer itself works is for later steps to say.
+# Whether the transfer itself works is for later steps to say. Of one byte too many
+# there is none: a driver that wants it, too, gets EFAULT and no further.
 takes_data() {
 	: >"$work/data"
 	written=$(write_once 0)
 	[ "$written" = 0 ] || fail "A write() of no bytes returned $written, not 0." || return
 	refuses_bad_addresses || return
-	head -c $((buffer + 1)) /dev/zero >"$work/data"
-	written=$(write_once $((buffer + 1)))
+	random "$buffer"
+	written=$(write_once $((buffer + 1)) "$buffer")
 	case $written in
 	"$buffer" | ETIMEDOUT | EIO | ENOMEM | nothing*) ;;
 	*) fail "A write() of $((buffer + 1)) bytes returned $written, not the $buffer that fit the buffer:
@@ -194,7 +194,7 @@ without dma_async_issue_pending() nothing moves, and a copy by the CPU raises no
 }
 
 sleeps() {
-	job_ended || grep -q '^State:[[:space:]]*[DS]' "/proc/$job/status" 2>/dev/null
+	job_ended || [ "$state" = D ] || [ "$state" = S ]
 }
 
 # Whether it still waits is asked a little later than after the usual timeout_ms.
@@ -214,7 +214,8 @@ wait_for_completion_killable_timeout()? Is the completion set back, by reinit_co
 stays_when_stopped() {
 	kill -STOP "$job"
 	sleep 0.5
-	! grep -q '^State:[[:space:]]*T' "/proc/$job/status" ||
+	state_of "$job"
+	[ "$state" != T ] ||
 		fail "A signal that does not kill ends the wait: see wait_for_completion_killable_timeout()."
 }
 
@@ -318,7 +319,7 @@ says_what_differs() {
 are all bytes of both buffers compared, by memcmp(), and does what it says come back?
 Between the two buffers only the engine may copy." || return
 	nothing_stale && transfer 4096 || return
-	written=$(write_once 16 bad)
+	written=$(write_once 16 0)
 	[ "$written" = EFAULT ] || fail "A write() from a bad address returned $written." || return
 	nothing_stale && works_again
 }
@@ -384,7 +385,7 @@ writer() {
 }
 
 waits() {
-	job_ended || grep -q '^State:[[:space:]]*D' "/proc/$job/status" 2>/dev/null
+	job_ended || [ "$state" = D ]
 }
 
 # answers NAME WHAT: that is what the writer's write() returned.

@@ -411,7 +411,8 @@ lets_a_killed_program_go() {
 }
 
 waits_in_kernel() {
-	grep -q '^State:[[:space:]]*D' "/proc/$1/status" 2>/dev/null
+	state_of "$1"
+	[ "$state" = D ]
 }
 
 # One is killed that waits for another's copy to end: that one goes on.

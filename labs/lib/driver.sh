@@ -93,8 +93,8 @@ soon() {
 	tries=0
 	until "$@"; do
 		tries=$((tries + 1))
-		[ "$tries" -lt 200 ] || return
-		sleep 0.1
+		[ "$tries" -lt 40 ] || return
+		sleep "0.$((tries < 20 ? 1 : 9))"
 	done
 }
 
@@ -106,9 +106,15 @@ background() {
 	job=$!
 }
 
-# A process that has ended is a zombie until its parent asks for it.
+# state_of PROCESS: sets $state to the letter that ps has for it. What has ended is a
+# zombie until its parent asks for it.
+state_of() {
+	read -r _ _ state _ 2>/dev/null <"/proc/$1/stat" || state=Z
+}
+
 job_ended() {
-	! grep -q '^State:[[:space:]]*[^Z[:space:]]' "/proc/$job/status" 2>/dev/null
+	state_of "$job"
+	[ "$state" = Z ]
 }
 
 # ---- steps ------------------------------------------------------------------

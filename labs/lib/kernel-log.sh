@@ -20,9 +20,10 @@ culprit() {
 	sed -n "s/.* \([a-z0-9_]*\)+0x[^ ]* \[${module-}\]\$/, in \1()/p" "$work/log" | head -n 1
 }
 
-# Mostly the mark is the last line, and there is nothing to look for.
+# Mostly the mark is the last line, and there is nothing to look for. The end of the
+# log is enough to see that; a dmesg that is not busybox's prints all.
 after_step() {
-	case $(dmesg | tail -n 1) in
+	case $(dmesg -s 512) in
 	*"$mark") return 0 ;;
 	esac
 	kernel_reports >"$work/reports"

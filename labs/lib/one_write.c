@@ -3,9 +3,9 @@
  * One write(2), exactly as told, and what came of it.
  *
  * The kernel is asked once, with the length that was given and, if so wished,
- * with an address that does not exist: a shell can do neither. Prints what
- * write(2) returned, or the name of its error. A driver that does not come back
- * is given ten seconds, then SIGALRM ends us, if the driver can be ended.
+ * with memory that ends before that length does: a shell can do neither. Prints
+ * what write(2) returned, or the name of its error. A driver that does not come
+ * back is given ten seconds, then SIGALRM ends us, if the driver can be ended.
  */
 
 #define _GNU_SOURCE
@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 static int fail(const char *what)
@@ -26,37 +27,54 @@ static int fail(const char *what)
 static int explain_usage(void)
 {
 	fprintf(stderr,
-		"usage: one_write FILE LENGTH [bad] <DATA\n"
-		"Writes the first LENGTH bytes of standard input to FILE with one write(2),\n"
-		"or, with \"bad\", from an address where there is no memory.\n");
+		"usage: one_write FILE LENGTH [THERE] <DATA\n"
+		"Writes the first LENGTH bytes of standard input to FILE with one write(2); with\n"
+		"THERE, there is memory for so many of them only, and none behind it.\n");
 	return EXIT_FAILURE;
+}
+
+static int parse(const char *text, size_t *number)
+{
+	char *end;
+
+	*number = strtoul(text, &end, 10);
+	return *end || end == text || *number > INT_MAX;
+}
+
+/* Memory of that length; the page behind it may not be touched. */
+static char *memory_before_a_hole(size_t len)
+{
+	size_t page = sysconf(_SC_PAGESIZE);
+	size_t pages = (len + page - 1) / page * page;
+	char *map = mmap(NULL, pages + page, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (map == MAP_FAILED || mprotect(map + pages, page, PROT_NONE))
+		return NULL;
+	return map + pages - len;
 }
 
 int main(int argc, char **argv)
 {
-	char *data, *end;
+	size_t len, there;
 	ssize_t written;
-	size_t len;
+	char *data;
 	int fd;
 
-	if (argc < 3 || argc > 4 || (argc == 4 && strcmp(argv[3], "bad")))
-		return explain_usage();
-	len = strtoul(argv[2], &end, 10);
-	if (*end || end == argv[2] || len > INT_MAX)
+	if (argc < 3 || argc > 4 || parse(argv[2], &len) || parse(argv[argc - 1], &there))
 		return explain_usage();
 
-	data = calloc(1, len + 1);
+	data = memory_before_a_hole(there);
 	if (!data)
 		return fail("memory");
-	if (argc == 3 && fread(data, 1, len, stdin) != len)
+	if (fread(data, 1, there, stdin) != there)
 		return fail("standard input is too short");
 	fd = open(argv[1], O_WRONLY);
 	if (fd < 0)
 		return fail(argv[1]);
 
 	alarm(10);
-	/* The zero page is never mapped: address 64 lies in it. */
-	written = write(fd, argc == 4 ? (void *)64 : data, len);
+	written = write(fd, data, len);
 	if (written >= 0)
 		printf("%zd\n", written);
 	else if (strerrorname_np(errno))
