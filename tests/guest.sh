@@ -244,7 +244,7 @@ nothing_left() {
 ends_by() {
 	mkdir -p "$work/tmp"
 	: >"$work/out"
-	TMPDIR=$work/tmp pi/run -l "$work/log" ${KERNEL:+-k "$KERNEL"} -a "mark=_$$" \
+	TMPDIR=$work/tmp pi/run -l "$work/log" ${KERNEL:+-k "$KERNEL"} -t 1000 -a "mark=_$$" \
 		-- sh -c 'echo ready; exec sleep 1000' >"$work/out" 2>"$work/err" </dev/null &
 	run=$!
 	soon ready || fail "The guest did not start: $(cat "$work/err")" || return
