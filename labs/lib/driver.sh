@@ -21,8 +21,10 @@ loaded() {
 	grep -q "^$module " /proc/modules
 }
 
+# An engine that stands would stand until the next boot.
 driver_clean_up() {
 	witness_stop || true
+	[ -z "${engine_enable-}" ] || engine_start
 	! loaded || rmmod "$module" 2>/dev/null || echo "# $module does not unload."
 	rm -rf "$work"
 }
@@ -84,6 +86,26 @@ our_interrupts() {
 # new_in LIST: the lines on standard input that are not in $work/LIST.
 new_in() {
 	sort - "$work/$1" "$work/$1" | uniq -u
+}
+
+# What an engine does that nobody asks to tell its end is its own affair.
+asks_for_interrupts() {
+	! grep -q '^prepare .* flags=0x[0-9a-f]*[02468ace]$' "$calls" ||
+		fail 'A descriptor was prepared without DMA_PREP_INTERRUPT: who is to be told of its end?'
+}
+
+# The transfer in the records was given up as it has to be, before its memory was.
+gave_up() {
+	[ -d "$instance" ] || return 0
+	[ "$(called '^terminate')" -ge 1 ] ||
+		fail "The engine may still write later: see dmaengine_terminate_sync()." || return
+	sed -n '/^terminate/,$p' "$calls" | sed '/^unmap/,$d; /^free/,$d' >"$work/given_up"
+	grep -q '^synchronize' "$work/given_up" || fail \
+		"The channel was terminated, and nobody waited for a callback that may be running:
+see dmaengine_terminate_sync()." || return
+	sed -n '/^synchronize/,$p' "$work/given_up" | grep -q '^status' || fail \
+		"All may have ended just before the engine was stopped: dma_async_is_tx_complete() tells,
+by the cookie, after dmaengine_terminate_sync() and before the memory is given back."
 }
 
 # ---- processes that the driver keeps waiting --------------------------------
@@ -178,16 +200,25 @@ reloads() {
 }
 
 gives_channel_back() {
+	can_witness || skipped=''
 	reloads && holds_channel
 }
 
+# Its records are for gives_everything_back alone: those of the steps stay.
 goes() {
-	rmmod "$module" 2>"$work/rmmod" || fail "rmmod: $(cat "$work/rmmod")" || return
+	steps_calls=$calls
+	calls=$work/rmmod.calls
+	witness rmmod "$module" 2>"$work/rmmod" && gone=0 || gone=1
+	calls=$steps_calls
+	[ "$gone" -eq 0 ] || fail "rmmod: $(cat "$work/rmmod")" || return
 	[ ! -e "$device" ] || fail "The module is gone, $device is not: see misc_deregister()."
 }
 
 gives_everything_back() {
 	goes || return
 	left=$(channels_in_use | new_in channels | grep -xF -f "$work/ours" || true)
-	[ -z "$left" ] || fail "The module is gone, but $left is still in use: see dma_release_channel()."
+	[ -z "$left" ] || fail "The module is gone, but $left is still in use: see dma_release_channel()." || return
+	[ -e "$work/rmmod.calls" ] || return 0
+	sed '/^release/,$d' "$work/rmmod.calls" | grep -q '^terminate' || fail \
+		"The channel is given back as it is: see dmaengine_terminate_sync(), before dma_release_channel()."
 }

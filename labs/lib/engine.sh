@@ -35,6 +35,7 @@ engine_find() {
 	engine_enable=$((engine + 0xff0))
 	engine_control=$((engine + bit * 0x100))
 	engine_block=$((engine_control + 4))
+	engine_start
 }
 
 engine_stop() {

@@ -23,10 +23,13 @@ witness_probes() {
 		p:dma_labs/alloc dma_alloc_attrs device=+0(+0($arg1)):string length=$arg2:u64
 		p:dma_labs/free dma_free_attrs device=+0(+0($arg1)):string length=$arg2:u64 bus=$arg4:x64
 		p:dma_labs/mmap dma_mmap_attrs device=+0(+0($arg1)):string bus=$arg4:x64 length=$arg5:u64
-		p:dma_labs/prepare bcm2835_dma_prep_dma_memcpy to=$arg2:x64 from=$arg3:x64 length=$arg4:u64
+		p:dma_labs/prepare bcm2835_dma_prep_dma_memcpy to=$arg2:x64 from=$arg3:x64 length=$arg4:u64 flags=$arg5:x64
 		p:dma_labs/submit vchan_tx_submit
 		p:dma_labs/issue bcm2835_dma_issue_pending
 		p:dma_labs/terminate bcm2835_dma_terminate_all
+		p:dma_labs/synchronize bcm2835_dma_synchronize
+		p:dma_labs/status bcm2835_dma_tx_status
+		p:dma_labs/release bcm2835_dma_free_chan_resources
 	EOF
 }
 

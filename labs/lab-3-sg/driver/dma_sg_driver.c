@@ -295,9 +295,6 @@ static int dma_sg_run(struct dma_sg_window *w)
 		ret = dma_sg_wait(w, cookie);
 		dev_dbg(dev, "cookie %d ended with %d\n", cookie, ret);
 	}
-
-	if (ret && ret != -ERESTARTSYS)
-		dev_err_ratelimited(dev, "copy of %zu bytes failed: %d\n", w->dma_len, ret);
 	return ret;
 }
 
@@ -413,6 +410,11 @@ static int dma_sg_copy(struct dma_sg *sg, struct dma_sg_copy *copy)
 	init_completion(&w->done);
 	ret = dma_sg_copy_windows(w);
 	kvfree(w);
+
+	/* The machine's fault, and not the program's. */
+	if (ret == -ETIMEDOUT || ret == -EIO)
+		dev_err_ratelimited(sg->dev, "copy of %llu bytes ended after %llu: %d\n",
+				    copy->len, copy->copied, ret);
 	return ret;
 }
 

@@ -265,7 +265,7 @@ static void dma_sg_advance(struct dma_sg_cursor *at, size_t len)
 
 /*
  * A piece is as long as both ends are contiguous, in whole words. A word that two
- * segments of the source share is left to the CPU. Nothing moves yet, so nobody
+ * segments of the source share is skipped: the CPU copies it later. Nothing moves yet, so nobody
  * else counts @pending meanwhile. Returns the last cookie, or a negative errno
  * with nothing queued.
  */
@@ -348,9 +348,6 @@ static int dma_sg_run(struct dma_sg_window *w)
 		ret = dma_sg_wait(w, cookie);
 		dev_dbg(dev, "cookie %d ended with %d\n", cookie, ret);
 	}
-
-	if (ret && ret != -ERESTARTSYS)
-		dev_err_ratelimited(dev, "copy of %zu bytes failed: %d\n", w->dma_len, ret);
 	return ret;
 }
 
@@ -405,8 +402,9 @@ static void dma_sg_cpu_copy(struct dma_sg_window *w, size_t pos, size_t len)
 }
 
 /*
- * What the engine did not get: the ends, and the words that a page boundary of
- * the source cuts. Only now, after the unmapping, is the memory the CPU's.
+ * What the engine did not get: the ends, and the words that a page boundary of the
+ * source cuts; those, too, that it got as two such pages are one segment. Only now,
+ * after the unmapping, is the memory the CPU's.
  */
 static void dma_sg_copy_rest(struct dma_sg_window *w)
 {
@@ -495,6 +493,11 @@ static int dma_sg_copy(struct dma_sg *sg, struct dma_sg_copy *copy)
 	init_completion(&w->done);
 	ret = dma_sg_copy_windows(w);
 	kvfree(w);
+
+	/* The machine's fault, and not the program's. */
+	if (ret == -ETIMEDOUT || ret == -EIO)
+		dev_err_ratelimited(sg->dev, "copy of %llu bytes ended after %llu: %d\n",
+				    copy->len, copy->copied, ret);
 	return ret;
 }
 
