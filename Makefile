@@ -13,32 +13,33 @@ export LAB SOLUTION BOARD KERNEL TEXT
 
 #: The DMA labs: drivers for a Raspberry Pi, emulated or real.
 #:
-#:   make demo [TEXT=...]   from nothing to a copy by DMA on the emulated Pi:
-#:                          installs what is missing, builds, boots, shows
-#:   make check             every test of the workbook
-#:   make check-fresh       demo and check in bare Debian 12 and 13 (as root)
+#+   make demo [TEXT=...]   from nothing to a copy by DMA on the emulated Pi:
+#+                          installs what is missing, builds, boots, shows
+#+   make check             every test of the workbook
+#+   make check-fresh       demo and check in bare Debian 12 and 13 (as root)
 #:   make test LAB=1        the tests of your lab 1 on the emulated Pi
 #:   make watch LAB=1       the same at each save, a line a step
 #:   make shell LAB=1       a shell there, with the lab's module at hand
-#:   make bench             how long it takes from saving a driver to its verdict
+#+   make bench             how long it takes from saving a driver to its verdict
 #:   make clean             removes build/ (the downloads stay, in the cache)
 #:
-#: For instructors, and who changes a solution:
-#:   make diff LAB=1        your lab 1 against its solution
-#:             HTML=1       side by side, as a page in build/
-#:   make handout           a tarball for students: no solutions, no wrong answers
-#:   make skeletons         cuts the drivers in labs/ from the solutions anew
-#:
-#: What test and shell take besides:
-#:   SOLUTION=1             the solution instead of your own files
-#:   STEP=3                 the solution up to that step
+#+ For instructors, and who changes a solution:
+#+   make diff LAB=1        your lab 1 against its solution
+#+             HTML=1       side by side, as a page in build/
+#+   make handout           a tarball for students: no solutions, no wrong answers
+#+   make skeletons         cuts the drivers in labs/ from the solutions anew
+#+
+#+ What test and shell take besides:
+#+   SOLUTION=1             the solution instead of your own files
+#+   STEP=3                 the solution up to that step
 #: What test takes:
 #:   FRESH=1                a Pi that boots, not one that was saved after it had
-#: What test, shell and demo take:
+#: What test and shell take, and demo:
 #:   KERNEL=6.12            another Debian kernel (default: your release's)
 #:   BOARD=raspi3b          the board
+# Lines with a + are not for a handout.
 help:
-	@sed -n 's/^#: \{0,1\}//p' Makefile
+	@sed -n 's/^#[:$(if $(wildcard solutions),+)] \{0,1\}//p' Makefile
 
 # What a handout has not.
 whole = [ -d solutions ] || { echo 'make $@: this is a handout, without solutions:' \

@@ -31,6 +31,7 @@
 #define CONSOLE_MAX	(2 * 1024 * 1024)	/* bytes; a boot prints some ten thousand */
 #define PATTERNS_MAX	32
 #define END_SECONDS	30		/* from the verdict to the machine's end */
+#define OOPS_SECONDS	30		/* silence after an oops: its process hangs */
 #define EXIT_TROUBLE	125		/* the machine could not be run at all */
 
 /* One of the machine's serial lines, read line by line. */
@@ -76,7 +77,9 @@ static struct {
 	int status;		/* the command's exit status, -1 before the verdict */
 	bool logged;		/* the console has all from before the verdict */
 	bool stop;
+	bool oopsed;		/* a process of the guest's was ended in its kernel */
 	char report[256];	/* the first trouble the guest's kernel reported */
+	char culprit[64];	/* ", in function()" of a module, where that began */
 	char last[256];		/* the last line of the console */
 	char cause[512];	/* why the run fails, empty while it does not */
 } run = { .plan = -1, .status = -1 };
@@ -239,6 +242,22 @@ static bool guest_is_gone(const char *line)
 	       strstr(line, "reboot: System halted");
 }
 
+/*
+ * The first function of a module's in what the kernel says after its report:
+ * "dma_m2m_write+0x1c/0x60 [dma_m2m]".
+ */
+static void find_culprit(const char *line)
+{
+	const char *plus = strstr(line, "+0x");
+	const char *name = plus;
+
+	if (run.culprit[0] || !plus || !strstr(plus, " ["))
+		return;
+	while (name > line && name[-1] != ' ')
+		name--;
+	snprintf(run.culprit, sizeof(run.culprit), ", in %.*s()", (int)(plus - name), name);
+}
+
 static void take_console_line(const char *line)
 {
 	fprintf(run.log, "%s\n", line);
@@ -248,10 +267,15 @@ static void take_console_line(const char *line)
 	for (int i = 0; !run.report[0] && i < run.patterns; i++)
 		if (!regexec(&run.pattern[i], line, 0, NULL, 0))
 			snprintf(run.report, sizeof(run.report), "%s", line);
+	if (run.report[0])
+		find_culprit(line);
+	if (strstr(line, "Internal error: "))
+		run.oopsed = true;
 	if (strstr(line, "Kernel panic - not syncing"))
-		blame("the guest's kernel panicked: %s", line);
+		blame("the guest's kernel panicked: %s%s", line, run.culprit);
 	else if (strstr(line, "Fixing recursive fault"))
-		blame("the guest's kernel is past help: %s", run.report[0] ? run.report : line);
+		blame("the guest's kernel is past help: %s%s",
+		      run.report[0] ? run.report : line, run.culprit);
 	else if (guest_is_gone(line) && run.status < 0)
 		blame("the guest switched itself off before the verdict: %s", line);
 	if (guest_is_gone(line))
@@ -391,12 +415,20 @@ static long milliseconds(void)
 	return now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+static long earlier(long one, long other)
+{
+	return one < other ? one : other;
+}
+
 static void out_of_time(void)
 {
 	if (run.status >= 0)
 		blame("the guest gave its verdict, and did not end within %d s", END_SECONDS);
 	else if (run.idle)
 		blame("the command did not begin within %d s", option.begin_seconds);
+	else if (run.oopsed)
+		blame("after result %d it hung, as the guest's kernel had reported: %s%s",
+		      run.results, run.report, run.culprit);
 	else
 		blame("no verdict within %d s: after result %d it hung; last on the console: %s",
 		      option.seconds, run.results, run.last);
@@ -406,7 +438,7 @@ static void out_of_time(void)
 /* Follows the machine until it has ended and all is read, or a bound is met. */
 static void follow(struct stream *streams)
 {
-	long deadline = milliseconds() + option.seconds * 1000L;
+	long overdue = milliseconds() + option.seconds * 1000L, deadline = overdue;
 	long begin_by = option.begin_seconds ?
 		milliseconds() + option.begin_seconds * 1000L : deadline;
 	struct pollfd fds[2] = {
@@ -426,11 +458,13 @@ static void follow(struct stream *streams)
 			out_of_time();
 			break;
 		}
-		if (ppoll(fds, 2, &wait, &none) < 0)
+		if (ppoll(fds, 2, &wait, &none) <= 0)
 			continue;
 		for (int i = 0; i < 2 && !run.stop; i++)
 			if (fds[i].revents && !drain(&streams[i]))
 				fds[i].fd = -1;
+		if (run.oopsed && run.status < 0)
+			deadline = earlier(overdue, milliseconds() + OOPS_SECONDS * 1000L);
 		if (run.status >= 0 && !verdict && !option.save)
 			deadline = milliseconds() + END_SECONDS * 1000L;
 		verdict = run.status >= 0;
@@ -456,7 +490,7 @@ static void judge(void)
 	if (option.ktap)
 		judge_ktap();
 	if (run.report[0])
-		blame("the guest's kernel reported trouble: %s", run.report);
+		blame("the guest's kernel reported trouble: %s%s", run.report, run.culprit);
 	if (fflush(stdout) || ferror(stdout))
 		blame("the results could not be passed on: is a disk full?");
 }
@@ -476,10 +510,14 @@ static void open_log(void)
 /* Where to begin, when the tests themselves did not come to the point of saying so. */
 static void say_how_far(void)
 {
-	if (option.ktap && run.plan > 0 && run.results < run.plan)
-		fprintf(stderr, "  %d of %d passed, %d did not end. Begin with step %d.\n",
-			run.results - run.failed, run.plan, run.results + 1,
-			run.first_failed ? run.first_failed : run.results + 1);
+	int here = run.results + 1;
+
+	if (!option.ktap || run.plan <= 0 || run.results >= run.plan)
+		return;
+	fprintf(stderr, "  %d of %d passed, %d did not end. Begin with step %d.\n",
+		run.results - run.failed, run.plan, here,
+		run.first_failed ? run.first_failed : here);
+	fprintf(stderr, "  (Or with what you changed last: it may break a step that worked.)\n");
 }
 
 static int referee(char **argv)

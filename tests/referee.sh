@@ -238,6 +238,14 @@ panics() {
 	expect 1 "the guest's kernel panicked: Kernel panic - not syncing: sysrq"
 }
 
+# One that hangs after an oops has 30 s, and is told by what hung it.
+oopses() {
+	machine 'begin; say 1..3; say ok 1; log "Unable to handle kernel paging request"
+		log "Internal error: Oops: 96000004 [#1] SMP"; log "pc : __memcpy+0x10/0x230"
+		log "lr : lab_copy+0x1c/0x60 [lab]"; log " lab_write+0x8/0x60 [lab]"; exec sleep 1000' -k -t 1000
+	expect 1 "after result 1 it hung, as the guest's kernel had reported: Unable to handle kernel paging request, in lab_copy()"
+}
+
 switches_off() {
 	machine 'begin; log "[5.0] reboot: Power down"; exec sleep 1000' -t 1000
 	expect 1 'the guest switched itself off before the verdict: [5.0] reboot: Power down'
@@ -312,7 +320,7 @@ bad_usage() {
 	done
 }
 
-plan 51
+plan 52
 step "a good run passes, with its results and its console kept apart" good_run
 step "without -k, the command's exit status is all that counts" no_judge_without_k
 step "what the port carries before the command is nobody's result" only_what_it_ran
@@ -352,6 +360,7 @@ step "control characters do not reach the terminal, tabs and UTF-8 do" control_c
 step "a kernel in trouble fails a run that passed otherwise" kernel_reports
 step "so it does after the verdict" late_report
 step "a panic is told at once" panics
+step "a machine that hangs after an oops is ended soon, and whose function it was is told" oopses
 step "a command that does not begin is told, as status 125" does_not_begin
 step "where a run breaks off, the step to begin with is told" says_where_to_begin
 step "a machine that is switched off is told at once" switches_off

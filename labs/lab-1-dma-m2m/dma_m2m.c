@@ -119,9 +119,9 @@ static void dma_m2m_unmap(struct dma_m2m *m2m, size_t len)
 /*
  * TODO step 5, submit: Describe the transfer of len bytes from m2m->src to
  * m2m->dst, with an interrupt at its end; no descriptor is -ENOMEM. Give it a
- * callback, a function of yours that completes m2m->done, and forget what an
- * earlier transfer may have left there. Queue the descriptor, and return its
- * cookie.
+ * callback, a function void f(void *param) of yours that gets callback_param
+ * and completes m2m->done, which is set back first: an earlier transfer may
+ * have left it complete. Queue the descriptor, and return its cookie.
  *
  * See dmaengine_prep_dma_memcpy(), DMA_PREP_INTERRUPT, struct
  * dma_async_tx_descriptor, complete(), reinit_completion(), dmaengine_submit().
@@ -249,9 +249,10 @@ static ssize_t dma_m2m_write(struct file *file, const char __user *ubuf,
 	 * to return. m2m->len tells read() how many bytes there are: 0 as long
 	 * as nothing was copied, and after an error. A copy is read from its
 	 * start: *ppos is 0 then. All of this, from the first byte taken on, is
-	 * for one write() at a time; who waits for it can be killed.
+	 * for one write() at a time; who waits for it can be killed, and gets
+	 * -ERESTARTSYS.
 	 *
-	 * See min_t(), copy_from_user(), mutex_lock_killable().
+	 * See min_t(size_t, a, b), copy_from_user(), mutex_lock_killable().
 	 * Chapter: Lab 1, data from user space.
 	 */
 	struct dma_m2m *m2m = to_dma_m2m(file);
@@ -273,7 +274,8 @@ static const struct file_operations dma_m2m_fops = {
  * is contiguous, and a whole number of pages shares no cache line with anybody.
  * Returns NULL when there is none.
  *
- * See devm_get_free_pages(), get_order(), __GFP_ZERO.
+ * See devm_get_free_pages(), which returns an address as a number; get_order(),
+ * __GFP_ZERO.
  * Chapter: Lab 1, the driver and its device.
  */
 static void *dma_m2m_alloc(struct device *dev)
@@ -304,12 +306,12 @@ static int dma_m2m_request_chan(struct dma_m2m *m2m)
 
 /*
  * TODO step 1, register: Make the character device /dev/dma_m2m_misc_dev: fill
- * in m2m->misc (minor, name, fops, parent) and register it.
+ * in m2m->misc (minor; name, without /dev/; fops, parent) and register it.
  * devm_add_action_or_reset() has a function of yours called when the device
  * goes: deregister there.
  *
  * See struct miscdevice, MISC_DYNAMIC_MINOR, misc_register(),
- * devm_add_action_or_reset().
+ * misc_deregister(), devm_add_action_or_reset().
  * Chapter: Lab 1, the driver and its device.
  */
 static int dma_m2m_register(struct dma_m2m *m2m)

@@ -297,8 +297,8 @@ ends() {
 }
 
 works_again() {
-	copies 4096 1 || fail 'That was the copy after the one that went wrong: is the channel terminated then,
-and the mutex unlocked?'
+	copies 4096 1 || lead 'This was the copy after one that went wrong: is the channel terminated then, and
+the mutex unlocked?'
 }
 
 # The signal is one that a program may catch.

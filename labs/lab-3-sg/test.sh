@@ -53,7 +53,7 @@ succeeds() {
 
 works_again() {
 	waits_at_most 60000 && succeeds 65536 && return
-	fail 'That was the copy after the one that went wrong.'
+	lead 'This was the copy after one that went wrong: was the channel stopped then, by dma_sg_give_up()?'
 }
 
 # ---- what the witness saw ---------------------------------------------------

@@ -147,17 +147,23 @@ loads() {
 	insmod "./$ko" 2>"$work/insmod" ||
 		fail "insmod: $(cat "$work/insmod"). Does probe() return an error? dmesg tells." || return
 	channels_in_use | new_in channels >"$work/ours"
-	[ -c "$device" ] || fail \
-		"The module is loaded, but there is no $device.
-Does probe() run: is the compatible string that of /proc/device-tree/soc/$node?
-Does it reach misc_register()? Is the name right? There is: $(echo /dev/dma*)
-The log has: $(dmesg | sed -n "/$mark/,\$p" | grep "soc:$node" | tail -n 1)"
+	[ -c "$device" ] || fail "The module is loaded, but there is no $device.
+Does probe() come to misc_register()? Is the name ${device#/dev/}, without /dev/?$(what_there_is)"
+}
+
+# In the place of the device: what probe() said and came to, and other devices.
+what_there_is() {
+	dmesg | sed -n "/$mark/,\$p" | grep "soc:$node" | sed -n '$s/^\[[^]]*\]/\nThe log has:/p'
+	for there in /dev/dma*; do
+		[ ! -c "$there" ] || printf '\nThere is: %s' "$there"
+	done
 }
 
 holds_channel() {
 	channel=$(cat "$work/ours")
+	[ -n "$channel" ] || fail 'insmod took no channel: see dma_request_chan_by_mask().' || return
 	[ "$(wc -w <"$work/ours")" -eq 1 ] ||
-		fail "insmod took these channels, not one: \"$channel\". See dma_request_chan_by_mask()." || return
+		fail "insmod took more than one channel: $channel. See dma_request_chan_by_mask()." || return
 	controller=$(basename "$(readlink -f "/sys/class/dma/$channel/device")")
 	irq=$(dma_interrupts | cut -d ' ' -f 1 | new_in irqs)
 }

@@ -39,6 +39,15 @@ fail() {
 	return 1
 }
 
+# lead HINT: the same, in front of the hints that there are already.
+lead() {
+	later=$hints
+	hints=''
+	fail "$1" || true
+	hints=$hints$later
+	return 1
+}
+
 # skip REASON: this machine cannot run the step.
 skip() {
 	skipped=$1

@@ -101,10 +101,10 @@ static void dma_mmap_tell(struct dma_mmap_file *f, const char *name, size_t offs
 
 /*
  * TODO step 2, allocate: Make what belongs to one open file: a struct
- * dma_mmap_file, all of it filled in. Its memory is DMA_MMAP_BOTH bytes,
- * coherent, for the device that moves the data: f->buf is its address for the
- * CPU, f->bus the one for the engine. Return NULL when there is not enough, and
- * leave nothing allocated then.
+ * dma_mmap_file, all of it filled in (dmm, done, buf, bus). Its memory is
+ * DMA_MMAP_BOTH bytes, coherent, for the device that moves the data: f->buf is
+ * its address for the CPU, f->bus the one for the engine. Return NULL when
+ * there is not enough, and leave nothing allocated then.
  *
  * See kzalloc(), init_completion(), dma_alloc_coherent(),
  * dmaengine_get_dma_device().
@@ -150,7 +150,7 @@ static int dma_mmap_release(struct inode *inode, struct file *file)
  * TODO step 4, restrict: Return -EINVAL for a private mapping that may be
  * written, now or later: what is stored there would not come to the memory.
  * Return -EPERM for an executable one; mprotect() must not make it executable
- * later, and gets -EACCES: by an operation of the vma.
+ * later, and gets -EACCES: by an operation of the vma (vm_ops).
  *
  * See is_cow_mapping(), VM_EXEC, struct vm_operations_struct.
  * Chapter: Lab 2, what mmap() must refuse.

@@ -418,8 +418,9 @@ int refuses(struct ends *e, const struct dma_sg_copy *asked, int error, const ch
 		return fail("%s: DMA_SG_COPY gave %s, not %s.",
 			    what, name_of(got), name_of(error));
 	if (copy.copied)
-		return fail("%s: nothing may be copied, and @copied says %lld bytes were.",
-			    what, (long long)copy.copied);
+		return fail("%s: nothing may be copied, and @copied says %lld bytes were.%s",
+			    what, (long long)copy.copied, copy.copied + 1 ? "" :
+			    "\nThat was there before: set it to 0, and give it back after an error, too.");
 	if (intact(e, 0, 0))
 		return fail("%s: that was refused, and changed memory.", what);
 	return PASSED;

@@ -265,9 +265,9 @@ static void dma_sg_advance(struct dma_sg_cursor *at, size_t len)
 
 /*
  * A piece is as long as both ends are contiguous, in whole words. A word that two
- * segments of the source share is skipped: the CPU copies it later. Nothing moves yet, so nobody
- * else counts @pending meanwhile. Returns the last cookie, or a negative errno
- * with nothing queued.
+ * segments of the source share is skipped: the CPU copies it later. Nothing moves
+ * yet, so nobody else counts @pending meanwhile. Returns the last cookie, or a
+ * negative errno with nothing queued.
  */
 static dma_cookie_t dma_sg_queue(struct dma_sg_window *w)
 {
