@@ -62,7 +62,11 @@ functions_are_short() {
 
 files_name_their_licence() {
 	git ls-files | grep -vE '\.md$|^LICENSE$|^\.|/kernel-reports$|/next-steps$|/shell-hints$' | while read -r file; do
-		[ -h "$file" ] || head -n 3 "$file" | grep -q 'SPDX-License-Identifier: GPL-2.0' || echo "$file"
+		case $file in
+		chapter-9/*) licence=CC-BY-SA-4.0 ;;
+		*) licence=GPL-2.0 ;;
+		esac
+		[ -h "$file" ] || head -n 3 "$file" | grep -q "SPDX-License-Identifier: $licence" || echo "$file"
 	done >"$work/out"
 	[ ! -s "$work/out" ] || fail "no licence in: $(cat "$work/out")"
 }
