@@ -6,6 +6,14 @@
 
 local book = dofile('book/filters/lib.lua')
 
+-- What stands inside a function begins where the line does.
+local function shift(text)
+	if ('\n' .. text):find('\n[^\t\n]') then
+		return text
+	end
+	return (('\n' .. text):gsub('\n\t', '\n'):sub(2))
+end
+
 function CodeBlock(code)
 	local lab, step = code.attributes.lab, code.attributes.step
 	if not step then
@@ -20,7 +28,7 @@ function CodeBlock(code)
 		end
 		return said
 	end
-	code.text = cut('-r'):gsub('\n+$', '')
+	code.text = shift(cut('-r'):gsub('\n+$', ''))
 	local file = cut('-f'):gsub('\n$', '')
 	return book.listing({ pandoc.Strong('Lab ' .. lab .. ', step ' .. step), pandoc.Space(),
 		pandoc.Code(file) }, code)
