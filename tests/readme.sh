@@ -36,7 +36,7 @@ names_what_is_there() {
 
 links_lead_somewhere() {
 	git ls-files '*.md' | while read -r file; do
-		grep -o '](\([^)]*\))' "$file" | sed 's/^](//; s/)$//' | grep -v '^http' |
+		grep -o '](\([^)]*\))' "$file" | sed 's/^](//; s/[ #)].*//' | grep -v '^http' |
 			while read -r link; do
 				[ -e "$(dirname "$file")/$link" ] || echo "$file: $link is not there"
 			done

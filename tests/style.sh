@@ -61,8 +61,8 @@ functions_are_short() {
 }
 
 files_name_their_licence() {
-	git ls-files | grep -vE '\.md$|^LICENSE$|^\.|/kernel-reports$|/next-steps$|/shell-hints$' | while read -r file; do
-		[ -h "$file" ] || head -n 3 "$file" | grep -q 'SPDX-License-Identifier: GPL-2.0' || echo "$file"
+	git ls-files | grep -vE '\.md$|^LICENSE$|^\.|/kernel-reports$|/next-steps$|/shell-hints$|/transcripts/' | while read -r file; do
+		[ -h "$file" ] || head -n 3 "$file" | grep -q 'SPDX-License-Identifier: \(GPL-2.0\|CC-BY-SA-4.0\)' || echo "$file"
 	done >"$work/out"
 	[ ! -s "$work/out" ] || fail "no licence in: $(cat "$work/out")"
 }

@@ -58,7 +58,7 @@ return {
 		end,
 		Code = function(code)
 			local text = code.text:gsub('[\\~^{}#$%%&_<>]', special)
-			text = text:gsub('([_/.,=)(-])(%w)', '%1\\mayb{}%2')
+			text = text:gsub('([_/.,=)(-])(%w%w)', '%1\\mayb{}%2')
 			return pandoc.RawInline('latex', '\\code{' .. text .. '}')
 		end,
 		Div = function(div)

@@ -9,7 +9,8 @@ local first = {} -- of each file, by its name
 
 local function note(id, file, words)
 	if ids[id] then
-		book.die('"' .. words .. '" is the name of a heading in ' .. ids[id] .. ', too', words)
+		book.die('"' .. words .. '" is the name of two headings, in ' .. ids[id] .. ' and in ' .. file,
+			'# ' .. words)
 	end
 	ids[id] = file
 	first[file] = first[file] or id
@@ -48,6 +49,10 @@ return {
 				return nil
 			end
 			local id = target(link.target)
+			local source = link.target:match('^#ref%-(.*)')
+			if not id and source then
+				book.die('there is no source "' .. source .. '"', '@' .. source)
+			end
 			if not id then
 				book.die('the link to "' .. link.target .. '" leads nowhere', '(' .. link.target .. ')')
 			end
