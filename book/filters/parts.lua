@@ -15,7 +15,7 @@ local function cut(text, part)
 		elseif line:sub(1, #part) == part then
 			found = above
 			table.insert(found, line)
-		elseif line:match('^/?%s?%*') or line:match('^/%*') then
+		elseif line:match('^/?%s?%*') then
 			if line:match('^/%*') then
 				above = {}
 			end
