@@ -6,10 +6,11 @@ SOLUTION ?=
 BOARD ?= raspi3b
 KERNEL ?=
 TEXT ?= one-two-three
-export LAB SOLUTION BOARD KERNEL TEXT
+PAPER ?=
+export LAB SOLUTION BOARD KERNEL TEXT PAPER
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test watch shell diff handout skeletons bench check check-fresh clean
+.PHONY: help demo test watch shell diff handout skeletons bench book transcripts check check-fresh clean
 
 #: The DMA labs: drivers for a Raspberry Pi, emulated or real.
 #:
@@ -20,6 +21,8 @@ export LAB SOLUTION BOARD KERNEL TEXT
 #:   make test LAB=1        the tests of your lab 1 on the emulated Pi
 #:   make watch LAB=1       the same at each save, a line a step
 #:   make shell LAB=1       a shell there, with the lab's module at hand
+#+   make book              the book: dma-labs.pdf, .html and .epub in build/book/
+#+             FORMAT=html  one of them; PAPER=6x9, the PDF in another size
 #+   make bench             how long it takes from saving a driver to its verdict
 #:   make clean             removes build/ (the downloads stay, in the cache)
 #:
@@ -28,6 +31,7 @@ export LAB SOLUTION BOARD KERNEL TEXT
 #+             HTML=1       side by side, as a page in build/
 #+   make handout           a tarball for students: no solutions, no wrong answers
 #+   make skeletons         cuts the drivers in labs/ from the solutions anew
+#+   make transcripts       records what the book shows of the emulated Pi anew
 #+
 #+ What test and shell take besides:
 #+   SOLUTION=1             the solution instead of your own files
@@ -70,6 +74,15 @@ handout:
 
 skeletons:
 	@$(whole) solutions/skeletons
+
+# The book is made of the solutions, too.
+book:
+	@$(whole) pi/setup book
+	@book/make $(FORMAT)
+
+transcripts:
+	@$(whole) pi/setup run
+	@book/record
 
 bench:
 	@$(whole) pi/setup run

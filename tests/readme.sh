@@ -7,14 +7,8 @@ cd "$(dirname "$0")/.."
 # shellcheck source=labs/lib/ktap.sh
 . labs/lib/ktap.sh
 
-# What differs between two machines, or two runs, gets the same name in both: as
-# addresses, so do the pieces that memory happens to be in.
 normalise() {
-	sed -e 's/0x[0-9a-f]*/ADDRESS/g; s/virtual [0-9a-f][0-9a-f]*/virtual ADDRESS/' \
-		-e 's/^Linux [^ ]*/Linux VERSION/; s/dma0chan[0-9]*/CHANNEL/; s/cookie [0-9]*/cookie N/' \
-		-e 's/^\(  segments\|  descriptors\).* [0-9]*$/\1 N/; s/\(physical .*\) [0-9]* bytes$/\1 N bytes/' \
-		-e 's/submitted [0-9]* descriptors/submitted N descriptors/' \
-		-e '/DMA IRQ$/{s/^ *[0-9]*: */IRQ: /; s/ [0-9][0-9]* .*/ N/}' | uniq
+	sed -f book/normalise.sed | uniq
 }
 
 transcript() {
@@ -42,7 +36,7 @@ names_what_is_there() {
 
 links_lead_somewhere() {
 	git ls-files '*.md' | while read -r file; do
-		grep -o '](\([^)]*\))' "$file" | sed 's/^](//; s/)$//' | grep -v '^http' |
+		grep -o '](\([^)]*\))' "$file" | sed 's/^](//; s/[ #)].*//' | grep -v '^http' |
 			while read -r link; do
 				[ -e "$(dirname "$file")/$link" ] || echo "$file: $link is not there"
 			done

@@ -61,7 +61,7 @@ functions_are_short() {
 }
 
 files_name_their_licence() {
-	git ls-files | grep -vE '\.md$|^LICENSE$|^\.|/kernel-reports$|/next-steps$|/shell-hints$' | while read -r file; do
+	git ls-files | grep -vE '\.md$|^LICENSE$|^\.|/kernel-reports$|/next-steps$|/shell-hints$|/transcripts/' | while read -r file; do
 		case $file in
 		chapter-9/*) licence=CC-BY-SA-4.0 ;;
 		*) licence=GPL-2.0 ;;

@@ -1,0 +1,217 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# The book: it is made, whole, always the same, and of nothing that is not there.
+# shellcheck disable=SC2016 # Markdown has backquotes
+set -eu
+cd "$(dirname "$0")/.."
+# shellcheck source=labs/lib/ktap.sh
+. labs/lib/ktap.sh
+# shellcheck source=tests/lib/expect.sh
+. tests/lib/expect.sh
+
+out=build/book
+
+# The files as they are now, in another folder: there, they can be broken.
+copy_to() {
+	mkdir -p "$1"
+	git ls-files | while read -r file; do [ ! -e "$file" ] || echo "$file"; done | tar -cT - | tar -xC "$1"
+}
+
+is_made() {
+	book/make >"$work/out" 2>&1 || fail "$(cat "$work/out")"
+}
+
+# Made in another folder, with nothing left from before.
+same_bytes() {
+	copy_to "$work/again"
+	"$work/again/book/make" >"$work/out" 2>&1 || fail "$(cat "$work/out")" || return
+	for format in pdf html epub; do
+		cmp "$out/dma-labs.$format" "$work/again/$out/dma-labs.$format" >"$work/out" 2>&1 ||
+			fail "$(cat "$work/out")" || return
+	done
+}
+
+other_paper() {
+	PAPER=6x9 book/make pdf >"$work/out" 2>&1 || fail "$(cat "$work/out")" || return
+	pdfinfo "$out/dma-labs-6x9.pdf" | grep -q 'Page size: *432 x 648 pts' ||
+		fail "It is not 6 by 9 inches: $(pdfinfo "$out/dma-labs-6x9.pdf")" || return
+	refuses 'no paper "a5": PAPER= takes 6x9 a4' env PAPER=a5 book/make pdf &&
+		refuses 'no format "doc": FORMAT= takes' make -s book FORMAT=doc
+}
+
+has_all_steps() {
+	for steps in solutions/lab-*/steps; do
+		lab=${steps#solutions/lab-}
+		awk -v lab="${lab%%-*}" '/^step / { n = $2 + 0 }
+			/^region / { print "lab=\"" lab "\" step=\"" n ", " substr($0, 8) "\"" }' "$steps"
+	done | while read -r region; do
+		grep -qF "$region" chapter-9/*.md || echo "$region"
+	done >"$work/left"
+	[ ! -s "$work/left" ] || fail "The chapter does not show: $(cat "$work/left")"
+}
+
+# A TODO in a skeleton says where to read.
+has_sections() {
+	sed -n 's/^section: //p' solutions/lab-*/steps | while read -r section; do
+		grep -qxF "## $section" chapter-9/*.md || echo "$section"
+	done >"$work/left"
+	[ ! -s "$work/left" ] || fail "A skeleton names sections that are not there: $(cat "$work/left")"
+}
+
+embeds_fonts() {
+	for pdf in "$out"/dma-labs*.pdf; do
+		pdffonts "$pdf" | awk 'NR > 2 && $(NF - 4) != "yes"' >"$work/left"
+		[ "$(pdffonts "$pdf" | wc -l)" -gt 4 ] && [ ! -s "$work/left" ] ||
+			fail "Not embedded in $pdf: $(cat "$work/left")" || return
+	done
+}
+
+# A link may lead out of the page; nothing is loaded from there.
+loads_nothing() {
+	grep -noE '<(link|script|img|iframe|source|object|embed)[^>]*(src|href|data)="?[^"d][^"]*|url\([^)]*|@import.*' \
+		"$1" >"$work/left" || return 0
+	fail "$1 loads: $(cut -c -200 "$work/left")"
+}
+
+html_is_alone() {
+	loads_nothing "$out/dma-labs.html" || return
+	for load in '<img src="https://example.org/x.svg">' '<link rel="stylesheet" href="style.css">' \
+		'<style>a { background: url(x.png) }</style>'; do
+		echo "$load" >"$work/page.html"
+		! (loads_nothing "$work/page.html") || fail "This goes unnoticed: $load" || return
+	done
+}
+
+html_does_more_with_script() {
+	command -v chromium >/dev/null || skip 'no chromium here' || return
+	chromium --headless --no-sandbox --user-data-dir="$work/chromium" --dump-dom \
+		"file://$PWD/$out/dma-labs.html" >"$work/dom" 2>"$work/err" ||
+		fail "$(tail -n 3 "$work/err")" || return
+	[ "$(grep -o '>Copy</button>' "$work/dom" | wc -l)" -eq "$(grep -o '<pre' "$out/dma-labs.html" | wc -l)" ] ||
+		fail "Not each piece of code has its button: $(grep -i error "$work/err")"
+}
+
+pleases_epubcheck() {
+	java -jar "$(realpath "$(command -v epubcheck)")" -q "$out/dma-labs.epub" >"$work/left" 2>&1 ||
+		fail "$(cat "$work/left")" || return
+	[ ! -s "$work/left" ] || fail "$(cat "$work/left")"
+}
+
+# ---- what is missing --------------------------------------------------------
+
+# Each begins with all as it should be.
+begin() {
+	rm -rf "$work/broken"
+	copy_to "$work/broken"
+}
+
+# without WORDS TEXT: of a chapter that ends with TEXT, no book is made; it says WORDS,
+# and where.
+without() {
+	at=chapter-9/02-caches.md
+	{ cat "$at" && printf '\n%b\n' "$2"; } >"$work/broken/$at"
+	refuses "^book: $at:[0-9]*: $1" "$work/broken/book/make" html && cp "$at" "$work/broken/$at"
+}
+
+without_step() {
+	begin
+	without 'there is no step "4, mop" of lab "1"' '``` {.c lab="1" step="4, mop"}\n```' &&
+		without 'there is no step "4, map" of lab "9"' '``` {.c lab="9" step="4, map"}\n```' &&
+		without 'there is no step "map" of lab "1"' '``` {.c lab="1" step="map"}\n```' || return
+	sed -i 's/End of step 4, map\./End of step 4, mop./' "$work/broken/solutions/lab-1-dma-m2m/dma_m2m.c"
+	refuses '^book: chapter-9/06-lab-1.md:[0-9]*: there is no step' "$work/broken/book/make" html
+}
+
+without_part() {
+	begin
+	without 'there is no file "labs/x.h"' '``` {.c file="labs/x.h" part="struct x"}\n```' &&
+		without 'labs/lib/one_write.c has no part "struct x"' \
+			'``` {.c file="labs/lib/one_write.c" part="struct x"}\n```'
+}
+
+without_transcript() {
+	begin
+	without 'there is no transcript "x"' '``` {.console transcript="x"}\n```' || return
+	echo '$ x' >"$work/broken/chapter-9/transcripts/x.txt"
+	without 'there is no transcript "x"' '``` {.console transcript="x"}\n```' || return
+	: >"$work/broken/chapter-9/transcripts/addresses.txt"
+	refuses '^book: chapter-9/03-addresses.md:[0-9]*: there is no transcript "addresses"' \
+		"$work/broken/book/make" html
+}
+
+without_image() {
+	begin
+	mkdir -p "$work/broken/chapter-9/figures"
+	echo '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"><path d="M0 0h9"/></svg>' \
+		>"$work/broken/chapter-9/figures/x.svg"
+	without 'there is no image "figures/y.svg"' '![A line](figures/y.svg "A line.")' &&
+		without 'the image "figures/x.svg" has no text' '![](figures/x.svg "A line.")' &&
+		without 'the image "figures/x.svg" has no title' '![A line](figures/x.svg)' &&
+		without 'the image "figures/x.svg" has no text' 'In a sentence: ![](figures/x.svg).'
+}
+
+without_target() {
+	begin
+	without 'the link to "99-nothing.md" leads nowhere' '[There](99-nothing.md)' &&
+		without 'the link to "03-addresses.md#the-rules" leads' '[There](03-addresses.md#the-rules)' &&
+		without 'the link to "#nothing" leads nowhere' '[There](#nothing)' &&
+		without '"The rules" is the name of two headings, in 02-caches.md and in 04-mappings.md' '## The rules'
+}
+
+without_source() {
+	begin
+	without 'there is no source "nobody"' '[@nobody]'
+}
+
+# In a short book: of one file without links.
+too_wide() {
+	begin
+	for file in "$work"/broken/chapter-9/*.md; do
+		case $file in
+		*/02-caches.md) ;;
+		*) rm "$file" ;;
+		esac
+	done
+	for wide in "$(printf '%0120d' 0)" "- a list\n\n      $(printf '%084d' 0)" \
+		'A glyph: \0360\0237\0230\0200'; do
+		{ cat chapter-9/02-caches.md && printf '\n%b\n' "$wide"; } >"$work/broken/chapter-9/02-caches.md"
+		! "$work/broken/book/make" pdf >"$work/out" 2>&1 ||
+			fail "This goes unnoticed: $wide" || return
+		grep -qE 'Overfull|Missing character' "$work/out" || fail "$(cat "$work/out")" || return
+	done
+}
+
+transcripts_are_so() {
+	book/record -c >"$work/out" 2>&1 || fail "See make transcripts:
+$(cat "$work/out")"
+}
+
+transcript_changes() {
+	begin
+	sed -i 's/cookie 2 ended with 0/cookie 2 ended with 1/' "$work/broken/chapter-9/transcripts/addresses.txt"
+	! "$work/broken/book/record" -c addresses >"$work/out" 2>&1 || fail 'A changed transcript goes unnoticed.' || return
+	grep -q '^+soc:dma-m2m: cookie N ended with 0' "$work/out" || fail "There is no diff: $(cat "$work/out")"
+}
+
+SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
+export SOURCE_DATE_EPOCH
+plan 18
+step "the book is made: PDF, HTML and EPUB" is_made
+step "made anew elsewhere, it is the same byte for byte" same_bytes
+step "the PDF is made for another paper; a wrong one is told" other_paper
+step "it shows each step of each lab" has_all_steps
+step "it has each section that a skeleton names" has_sections
+step "all fonts are in the PDF" embeds_fonts
+step "the page loads nothing from outside" html_is_alone
+step "with its script, the page copies code" html_does_more_with_script
+step "epubcheck is silent about the EPUB" pleases_epubcheck
+step "a step that is not there is told" without_step
+step "a part of a file that is not there is told" without_part
+step "a transcript that is not there is told" without_transcript
+step "an image without file, text or caption is told" without_image
+step "a link that leads nowhere, and one that could lead to two places, is told" without_target
+step "a source that is not there is told" without_source
+step "what is too wide, and a glyph that no font has, is told" too_wide
+step "each transcript is what its command prints" transcripts_are_so
+step "one that is not is told, with a diff" transcript_changes
+finish
