@@ -98,6 +98,7 @@ static void dma_mmap_remove(void *data)
 	struct dma_mmap *dmm = data;
 
 	misc_deregister(&dmm->misc);
+	dmaengine_terminate_sync(dmm->chan);
 	dma_release_channel(dmm->chan);
 }
 
