@@ -104,7 +104,7 @@ works_alone() {
 }
 
 says_what_is_missing() {
-	for target in demo check diff skeletons handout; do
+	for target in demo check diff skeletons handout book transcripts; do
 		refuses "make $target: .* handout" make -C "$handout" "$target" || return
 	done
 	refuses handout env SOLUTION=1 make -C "$handout" test
