@@ -68,7 +68,7 @@ embeds_fonts() {
 
 # A link may lead out of the page; nothing is loaded from there.
 loads_nothing() {
-	grep -noE '<(link|script|img|iframe|source|object|embed)[^>]*(src|href|data)="?[^"d][^"]*|url\([^)]*|@import.*' \
+	grep -noE '<(link|script|img|iframe|source|object|embed)[^>]*(src|href|data)="?[^"d][^"]*|url\(([^#%]|%[^2])[^)]*|@import.*' \
 		"$1" >"$work/left" || return 0
 	fail "$1 loads: $(cut -c -200 "$work/left")"
 }
