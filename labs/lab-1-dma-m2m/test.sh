@@ -525,7 +525,7 @@ waits_its_turn() {
 
 # What the log has again and again in this step, whoever said it.
 log_repeats() {
-	dmesg | sed -n "/$mark/,\$p" | sed 's/^[^]]*\] //; s/[0-9a-f]*[0-9][0-9a-f]*/N/g' |
+	step_log | sed 's/^[^]]*\] //; s/[0-9a-f]*[0-9][0-9a-f]*/N/g' |
 		sort | uniq -c | awk -v n="$1" '$1 >= n'
 }
 

@@ -59,7 +59,7 @@ dynamic_debug() {
 
 # driver_said: what the driver has put into the kernel log in this step.
 driver_said() {
-	dmesg | sed -n "/$mark/,\$p" | grep "soc:$node:" || true
+	step_log | grep "soc:$node:" || true
 }
 
 # ---- the kernel's books -----------------------------------------------------
@@ -153,7 +153,7 @@ Does probe() come to misc_register()? Is the name ${device#/dev/}, without /dev/
 
 # In the place of the device: what probe() said and came to, and other devices.
 what_there_is() {
-	dmesg | sed -n "/$mark/,\$p" | grep "soc:$node" | sed -n '$s/^\[[^]]*\]/\nThe log has:/p'
+	step_log | grep "soc:$node" | sed -n '$s/^\[[^]]*\]/\nThe log has:/p'
 	for there in /dev/dma*; do
 		[ ! -c "$there" ] || printf '\nThere is: %s' "$there"
 	done
@@ -206,7 +206,7 @@ reloads() {
 }
 
 gives_channel_back() {
-	can_witness || skipped=''
+	may_witness || true
 	reloads && holds_channel
 }
 

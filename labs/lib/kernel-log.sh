@@ -8,9 +8,14 @@ before_step() {
 	echo "<6>$mark" >/dev/kmsg
 }
 
-# What reports trouble in the kernel log since the step's mark.
+# What the kernel log has since the step's mark.
+step_log() {
+	dmesg | sed -n "/$mark/,\$p"
+}
+
+# What reports trouble in it.
 kernel_reports() {
-	dmesg | sed -n "/$mark/,\$p" >"$work/log"
+	step_log >"$work/log"
 	[ -s "$work/log" ] || echo 'so much that the log overflowed in this step'
 	grep -E -f ../lib/kernel-reports "$work/log" || true
 }

@@ -5,6 +5,7 @@
 # pretend to have called them.
 #
 #   can_witness             the probes are set; or a step that cannot do without skips itself
+#   may_witness             the probes are set; or it is false
 #   witness COMMAND...      runs it; the calls are in $calls
 #   witness_stop
 
@@ -54,6 +55,14 @@ witness_stop() {
 can_witness() {
 	[ -d "$instance" ] || witness_start ||
 		skip 'this kernel has no kprobe events, or no bcm2835-dma driver with these functions'
+}
+
+# The same for a step of which something is left without: it is not skipped.
+may_witness() {
+	can_witness || {
+		skipped=''
+		return 1
+	}
 }
 
 # Setting the process empties the filter first: nothing is recorded meanwhile.
