@@ -60,6 +60,7 @@ can_witness() {
 # The same for a step of which something is left without: it is not skipped.
 may_witness() {
 	can_witness || {
+		# shellcheck disable=SC2034 # ktap.sh's
 		skipped=''
 		return 1
 	}
