@@ -59,6 +59,11 @@ skeleton_is_fresh() {
 	same "$work/skeleton-$lab" "labs/${folder##*/}" || fail "See make skeletons."
 }
 
+readme_is_fresh() {
+	book/readme chapter-9/*-lab-"$lab".md | cmp - "labs/${folder##*/}/README.md" >"$work/out" 2>&1 ||
+		fail "See make skeletons. $(cat "$work/out")"
+}
+
 # ---- the cutter's errors ----------------------------------------------------
 
 source='lab-1-dma-m2m/dma_m2m.c'
@@ -136,13 +141,14 @@ no_such_step() {
 states >"$work/states"
 run_all
 labs=$(find solutions -path '*/lab-*/steps' | sort)
-plan $((2 * $(echo "$labs" | wc -l) + $(wc -l <"$work/states") + 10))
+plan $((3 * $(echo "$labs" | wc -l) + $(wc -l <"$work/states") + 10))
 for folder in $labs; do
 	folder=${folder%/steps}
 	lab=${folder#solutions/lab-}
 	lab=${lab%%-*}
 	step "lab $lab with all steps solved is its solution" whole_is_solution
 	step "lab $lab's skeleton is cut from its solution" skeleton_is_fresh
+	step "lab $lab's README is cut from the chapter" readme_is_fresh
 done
 while read -r lab step; do
 	step "lab $lab, $step steps solved: these pass, the next one gives a hint" state_is_right
