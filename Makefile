@@ -10,7 +10,7 @@ PAPER ?=
 export LAB SOLUTION BOARD KERNEL TEXT PAPER
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test watch shell diff handout skeletons bench book transcripts check check-fresh clean
+.PHONY: help demo test watch shell doctor install uninstall diff handout skeletons bench book transcripts check check-fresh clean
 
 #: The DMA labs: drivers for a Raspberry Pi, emulated or real.
 #:
@@ -21,6 +21,9 @@ export LAB SOLUTION BOARD KERNEL TEXT PAPER
 #:   make test LAB=1        the tests of your lab 1 on the emulated Pi
 #:   make watch LAB=1       the same at each save, a line a step
 #:   make shell LAB=1       a shell there, with the lab's module at hand
+#:   make doctor            what this machine is, and whether the labs run here
+#:   sudo make install      on a Pi: device tree overlay, built modules, a group
+#:   sudo make uninstall    takes all of that away again
 #+   make book              the book: dma-labs.pdf, .html and .epub in build/book/
 #+             FORMAT=html  one of them; PAPER=6x9, the PDF in another size
 #+   make bench             how long it takes from saving a driver to its verdict
@@ -65,6 +68,15 @@ watch:
 shell:
 	@pi/setup run
 	@pi/lab shell "$$LAB"
+
+doctor:
+	@pi/doctor
+
+install:
+	@pi/install
+
+uninstall:
+	@pi/install -u
 
 diff:
 	@$(whole) solutions/diff "$$LAB" $(if $(HTML),"build/diff-lab-$$LAB.html")
