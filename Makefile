@@ -10,13 +10,15 @@ PAPER ?=
 export LAB SOLUTION BOARD KERNEL TEXT PAPER
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test watch shell doctor install uninstall diff handout skeletons bench book transcripts check check-fresh clean
+.PHONY: help demo test watch shell doctor install uninstall diff handout skeletons bench book transcripts check check-native check-fresh clean
 
 #: The DMA labs: drivers for a Raspberry Pi, emulated or real.
 #:
 #+   make demo [TEXT=...]   from nothing to a copy by DMA on the emulated Pi:
 #+                          installs what is missing, builds, boots, shows
 #+   make check             every test of the workbook
+#+   make check-native      the labs on a whole Debian on the emulated Pi (as root)
+#+             ARCH=armhf   a 32-bit one
 #+   make check-fresh       demo and check in bare Debian 12 and 13 (as root)
 #:   make test LAB=1        the tests of your lab 1 on the emulated Pi
 #:   make watch LAB=1       the same at each save, a line a step
@@ -105,6 +107,10 @@ check:
 	@$(whole) pi/setup check
 	@$(MAKE) -s build/referee build/reseed
 	@env -u MAKEFLAGS -u MAKELEVEL -u MFLAGS tests/run
+
+check-native:
+	@$(whole) pi/setup native
+	@tests/native/check $(ARCH)
 
 check-fresh:
 	@$(whole) tests/fresh
