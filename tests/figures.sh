@@ -106,10 +106,23 @@ look_alike() {
 	each style_of
 }
 
-plan 5
+# Those of the source: the CPU's in full, 32 bits of the two others.
+has_addresses_of_run() {
+	sed -n 's/.* source: virtual \([0-9a-f]*\), physical 0x0*\([0-9a-f]\{8\}\), bus 0x0*\([0-9a-f]\{8\}\),.*/\1 \2 \3/p' \
+		chapter-9/transcripts/addresses.txt | tr ' ' '\n' >"$work/addresses"
+	[ "$(wc -l <"$work/addresses")" -eq 3 ] || fail 'there are no three addresses in the transcript' || return
+	while read -r address; do
+		for file in "$figures/three-addresses.svg" chapter-9/03-addresses.md; do
+			grep -qF "0x$address" "$file" || fail "$file does not have the transcript's 0x$address" || return
+		done
+	done <"$work/addresses"
+}
+
+plan 6
 step "each figure is well-formed" are_well_formed
 needs 1 step "each says in words what it shows" say_in_words
 needs 1 step "each stands alone, without a script, a photograph or anything from elsewhere" stand_alone
 needs 1 step "no word leaves its picture" keep_inside
 step "all have one style" look_alike
+step "the three addresses are those of the transcript" has_addresses_of_run
 finish
