@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-// What the page can do besides: search, copying code, a switch for light and dark, and
-// the place where the reader is, in the contents.
+// What the page can do besides: search, copying code, a switch for light and dark,
+// stepping through a figure, and the place where the reader is, in the contents.
 'use strict';
 
 const all = (selector, from = document) => [...from.querySelectorAll(selector)];
@@ -64,9 +64,19 @@ for (const pre of all('pre')) {
 	const box = make('div', { className: 'code' });
 	pre.replaceWith(box);
 	box.append(pre, button);
-	if (pre.scrollWidth > pre.clientWidth)
-		pre.tabIndex = 0;
 }
+
+// ---- what is wider than the page scrolls, by keyboard, too ----
+
+onresize = () => {
+	for (const box of all('pre, table')) {
+		if (box.scrollWidth > box.clientWidth)
+			box.tabIndex = 0;
+		else
+			box.removeAttribute('tabindex');
+	}
+};
+onresize();
 
 // ---- search: the sections that have all of the words ----
 
@@ -109,6 +119,80 @@ document.onkeydown = (event) => {
 	location.hash = 'contents';
 	input.focus();
 };
+
+// ---- a figure of frames: one at a time, in the order of the story that is chosen ----
+
+// What stands in an image, as a part of the page.
+function drawing(image) {
+	const text = decodeURIComponent(image.src.slice(image.src.indexOf(',') + 1));
+	return document.adoptNode(new DOMParser().parseFromString(text, 'image/svg+xml').documentElement);
+}
+
+// A frame is a group with a name, and its desc says what happens in it; a story is a text
+// that counts its frames up.
+function storiesOf(svg) {
+	const frames = all(':scope > g[id]', svg);
+	return all('[data-frames]', svg).map((text) => ({
+		name: text.textContent,
+		frames: text.dataset.frames.split(' ').map((number) => frames[number - 1]),
+	}));
+}
+
+// All of the drawing is there, and as much as the frame is seen of it.
+function look(svg, frame) {
+	const { x, y, width, height } = frame.getBBox();
+	svg.setAttribute('viewBox', [x + 1, y + 1, width - 2, height - 2].join(' '));
+}
+
+const knob = (text, onclick) => make('button', { type: 'button', onclick }, text);
+
+// The image stays, for paper.
+function play(figure) {
+	const svg = drawing(figure.querySelector('img'));
+	const title = svg.querySelector('title');
+	const says = make('p', { className: 'says', id: title.id + '-says' });
+	const stories = storiesOf(svg);
+	let { frames } = stories[0], at = 0;
+
+	function show(to) {
+		at = Math.min(Math.max(to, 0), frames.length - 1);
+		look(svg, frames[at]);
+		says.replaceChildren(make('b', {}, 'Frame ' + (at + 1) + ' of ' + frames.length + '.'), ' ',
+			frames[at].querySelector('desc').textContent);
+		stories.forEach((story) => { story.knob.ariaPressed = story.frames === frames; });
+		back.ariaDisabled = at === 0;
+		on.ariaDisabled = at === frames.length - 1;
+	}
+
+	for (const story of stories) {
+		story.knob = knob(story.name, () => {
+			({ frames } = story);
+			show(at);
+		});
+	}
+	const back = knob('Previous', () => show(at - 1));
+	const on = knob('Next', () => show(at + 1));
+	const box = make('div', { className: 'player', role: 'group', ariaLabel: title.textContent },
+		make('div', { className: 'stories' }, ...stories.map((story) => story.knob)), svg, says,
+		make('div', { className: 'steps' }, back, on));
+	box.onkeydown = ({ key }) => {
+		if (key === 'ArrowLeft' || key === 'ArrowRight')
+			show(at + (key === 'ArrowRight' ? 1 : -1));
+	};
+	svg.setAttribute('aria-labelledby', says.id);
+	figure.prepend(box);
+	figure.classList.add('played');
+	show(0);
+	says.role = 'status'; // what stands there from the beginning is not news
+}
+
+all('figure.frames').forEach(play);
+
+// ---- where the contents are a page of their own, back to where the reader was ----
+
+let place = 0;
+document.querySelector('.to-contents').onclick = () => { place = scrollY; };
+document.querySelector('.to-text').onclick = () => setTimeout(() => scrollTo(0, place));
 
 // ---- where the reader is ----
 

@@ -8,8 +8,11 @@ cd "$(dirname "$0")/.."
 . labs/lib/ktap.sh
 # shellcheck source=tests/lib/expect.sh
 . tests/lib/expect.sh
+# shellcheck source=tests/lib/browser.sh
+. tests/lib/browser.sh
 
 out=build/book
+page=$out/dma-labs.html
 
 # The files as they are now, in another folder: there, they can be broken.
 copy_to() {
@@ -82,13 +85,60 @@ html_is_alone() {
 	done
 }
 
-html_does_more_with_script() {
-	command -v chromium >/dev/null || skip 'no chromium here' || return
-	chromium --headless --no-sandbox --enable-logging=stderr --user-data-dir="$work/chromium" --dump-dom \
-		"file://$PWD/$out/dma-labs.html" >"$work/dom" 2>"$work/err" ||
-		fail "$(tail -n 3 "$work/err")" || return
-	[ "$(grep -o '>Copy</button>' "$work/dom" | wc -l)" -eq "$(grep -o '<pre' "$out/dma-labs.html" | wc -l)" ] ||
-		fail "Not each piece of code has its button: $(grep CONSOLE "$work/err")"
+has_browser() {
+	command -v chromium >/dev/null || skip 'no chromium here'
+}
+
+# Each change makes the page worse in one way.
+html_steps() {
+	has_browser && is_fine stepping desktop "$page" && is_fine stepping phone "$page" || return
+	notices 'is seen, not 2' stepping desktop "$page" 's/^\t\tlook\(svg, frames\[at\]\)/\t\tlook(svg, frames[0])/' &&
+		notices 'it says: Frame 1' stepping desktop "$page" 's/says.replaceChildren/says.innerHTML || says.append/' &&
+		notices 'is seen, not 5' stepping desktop "$page" "s/'ArrowLeft'/'ArrowUp'/g" &&
+		notices 'cannot be had by keyboard' stepping desktop "$page" \
+			"s/make\('button', \{ type: 'button', onclick/make('button', { tabIndex: -1, onclick/" &&
+		notices 'nobody owns the buffers' stepping desktop "$page" 's/Both buffers are the CPU/There is/g'
+}
+
+html_searches() {
+	has_browser && is_fine searching desktop "$page" &&
+		notices 'does not have it' searching desktop "$page" 's/words\.every/words.some/' &&
+		notices 'nothing is found' searching desktop "$page" 's/query\.toLowerCase\(\)/query/' &&
+		notices 'does not lead' searching desktop "$page" 's/input\.focus\(\)//'
+}
+
+html_copies() {
+	has_browser && is_fine copying desktop "$page" &&
+		notices 'without a button' copying desktop "$page" "s/ of all\('pre'\)/ of all('.listing pre')/" &&
+		notices 'not copied' copying desktop "$page" 's/writeText\(pre\.textContent/writeText(pre.className/' &&
+		notices 'not selected' copying desktop "$page" 's/selectAllChildren/containsNode/'
+}
+
+html_fits() {
+	has_browser && is_fine fits desktop "$page" && is_fine onPhone phone "$page" &&
+		notices 'wider than' onPhone phone "$page" 's/overflow-x: auto;//g' &&
+		notices 'contents do not come' onPhone phone "$page" 's/nav:target/nav:hover/' &&
+		notices 'contents stay' onPhone phone "$page" \
+			'/<div id="toc">/,/<\/div>/s/href="#[^"]*"/href="#contents"/'
+}
+
+html_needs_no_script() {
+	has_browser || return
+	sed '/^<script>$/,/^<\/script>$/d' "$page" >"$work/bare.html"
+	! grep -q '<script' "$work/bare.html" || fail 'There is still a script.' || return
+	is_fine bare desktop "$work/bare.html" && is_fine fits phone "$work/bare.html" &&
+		notices 'not all frames' bare desktop "$work/bare.html" 's/0 0 636 [0-9]+/0 0 636 276/' &&
+		notices 'no contents' bare desktop "$work/bare.html" 's/<div id="toc"/<div id="toc" hidden/' &&
+		notices 'does nothing' bare desktop "$work/bare.html" 's/<p class="tools" hidden/<p class="tools"/'
+}
+
+html_shuts_nobody_out() {
+	has_browser || return
+	tests/axe-core >"$work/out" 2>&1 || skip "$(tail -n 1 "$work/out")" || return
+	is_fine access desktop "$page" && is_fine access phone "$page" &&
+		notices 'light: ' access desktop "$page" 's/(<html) lang="[^"]*"/\1/' &&
+		notices 'alternative text' access desktop "$page" 's/(^| )alt="/\1data-alt="/' &&
+		notices 'dark: ' access desktop "$page" 's/#9aa5a8/#4c5254/'
 }
 
 pleases_epubcheck() {
@@ -195,7 +245,7 @@ transcript_changes() {
 
 SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
 export SOURCE_DATE_EPOCH
-plan 18
+plan 23
 step "the book is made: PDF, HTML and EPUB" is_made
 step "made anew elsewhere, it is the same byte for byte" same_bytes
 step "the PDF is made for another paper; a wrong one is told" other_paper
@@ -203,7 +253,12 @@ step "it shows each step of each lab" has_all_steps
 step "it has each section that a skeleton names" has_sections
 step "all fonts are in the PDF" embeds_fonts
 step "the page loads nothing from outside" html_is_alone
-step "with its script, the page copies code" html_does_more_with_script
+step "the page's figure is stepped through, by mouse and by keyboard" html_steps
+step "the page is searched" html_searches
+step "the page's code is copied" html_copies
+step "nothing is wider than the page, or a phone; there, the contents come and go" html_fits
+step "without its script, the page has all there is to read" html_needs_no_script
+step "axe-core finds nothing serious on the page, light and dark, wide and narrow" html_shuts_nobody_out
 step "epubcheck is silent about the EPUB" pleases_epubcheck
 step "a step that is not there is told" without_step
 step "a part of a file that is not there is told" without_part

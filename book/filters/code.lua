@@ -1,9 +1,25 @@
 -- SPDX-License-Identifier: GPL-2.0
 -- Code on paper cannot be scrolled: its lines are broken here, where LaTeX would let
--- them stand out. Of what the text mentions, a long word may be broken, too.
+-- them stand out. Of what the text mentions, a long word may be broken, too, and so it
+-- may on a phone.
+
+local breaks = '([_/.,=)(-])(%w%w)'
 
 if FORMAT ~= 'latex' then
-	return {}
+	local special = { ['&'] = '&amp;', ['<'] = '&lt;', ['>'] = '&gt;' }
+	return {
+		{
+			-- Not in a heading: what is raw is not carried to the contents.
+			traverse = 'topdown',
+			Header = function(header)
+				return header, false
+			end,
+			Code = function(code)
+				local text = code.text:gsub('[&<>]', special):gsub(breaks, '%1<wbr />%2')
+				return pandoc.RawInline('html', '<code>' .. text .. '</code>')
+			end,
+		},
+	}
 end
 
 local columns = 80
@@ -58,7 +74,7 @@ return {
 		end,
 		Code = function(code)
 			local text = code.text:gsub('[\\~^{}#$%%&_<>]', special)
-			text = text:gsub('([_/.,=)(-])(%w%w)', '%1\\mayb{}%2')
+			text = text:gsub(breaks, '%1\\mayb{}%2')
 			return pandoc.RawInline('latex', '\\code{' .. text .. '}')
 		end,
 		Div = function(div)

@@ -4,7 +4,7 @@
 --	![What somebody is told who cannot see it.](figures/name.svg "The caption")
 --
 -- Its master is SVG: book/make has made PDF of it for LaTeX; in HTML it is part of the
--- page.
+-- page. One with frames fills the line on paper; book/page.js steps through them.
 
 local book = dofile('book/filters/lib.lua')
 local figures = 0
@@ -47,21 +47,26 @@ local function raw(text)
 	return pandoc.RawInline(FORMAT == 'latex' and 'latex' or 'html', text)
 end
 
+local function has_frames(image)
+	return (book.read('chapter-9/' .. image.src) or ''):find(' data-frames="', 1, true)
+end
+
 local function figure(image)
-	local title, id = image.title, image.identifier
+	local title, id, frames = image.title, image.identifier, has_frames(image)
 	image.title, image.identifier = '', ''
 	if title == '' then
 		book.die('the image "' .. image.src .. '" has no title, which is its caption', image.src)
 	end
 	local inlines = pandoc.List()
 	if FORMAT == 'latex' then
+		image.attributes.width = frames and '100%' or nil
 		inlines:insert(raw('\\begin{figure}\n\\centering\n'))
 		inlines:insert(with_source(image))
 		inlines:insert(raw('\n\\caption{'))
 		inlines:extend(caption(title))
 		inlines:insert(raw('}' .. (id ~= '' and '\\hypertarget{' .. id .. '}{}' or '') .. '\n\\end{figure}'))
 	else
-		inlines:insert(raw('<figure' .. (id ~= '' and ' id="' .. id .. '"' or '') .. '>'))
+		inlines:insert(raw('<figure' .. (frames and ' class="frames"' or '') .. (id ~= '' and ' id="' .. id .. '"' or '') .. '>'))
 		inlines:insert(with_source(image))
 		inlines:insert(raw('<figcaption>'))
 		inlines:extend(caption(title))
