@@ -47,11 +47,11 @@ spelling_is_looked_at() {
 	[ -z "$(misspelled "$work/text.md")" ] || fail "It takes code for prose: $(misspelled "$work/text.md")"
 }
 
+# Whether the dictionary has some of them by now, each Debian answers for itself.
 words_are_in_order() {
-	tail -n +2 book/words >"$work/words"
-	LC_ALL=C sort -cu "$work/words" 2>"$work/out" || fail "book/words: $(cat "$work/out")" || return
-	LC_ALL=C.UTF-8 hunspell -i UTF-8 -d en_GB -l "$work/words" | cmp -s - "$work/words" ||
-		fail "The dictionary has them anyway: $(hunspell -i UTF-8 -d en_GB -G "$work/words")"
+	tail -n +2 book/words | LC_ALL=C sort -cu 2>"$work/out" || fail "book/words: $(cat "$work/out")" || return
+	! { tail -n +2 book/words && sed -n 2p book/words; } | LC_ALL=C sort -cu 2>/dev/null ||
+		fail 'One that is there twice goes unnoticed.'
 }
 
 are_set_right() {
@@ -87,7 +87,7 @@ slips_are_told() {
 }
 
 code_is_no_slip() {
-	printf '%s\n' 'A `x  ..  "-  the the"`.' '' '    the the  - ..' '' '```' '"  ,  the the' '```' \
+	printf '%s\n' 'A `x  ..  "-  the the"`, or 2^64 - 1.' '' '    the the  - ..' '' '```' '"  ,  the the' '```' \
 		'' '| a | b  |' '|---|----|' '| c | d  |' >"$work/text.md"
 	! through typography "$work/text.md" | grep . >"$work/out" ||
 		fail "It takes code for prose: $(cat "$work/out")"
@@ -96,7 +96,7 @@ code_is_no_slip() {
 plan 6
 step "each word is in the dictionary, or in book/words" are_spelled_right
 step "one that is not is told, and code is not looked at" spelling_is_looked_at
-step "book/words is sorted, and has nothing that the dictionary has" words_are_in_order
+step "book/words is sorted, and has each word once" words_are_in_order
 step "there is no slip in quotes, spaces, dashes, headings and lines" are_set_right
 step "each slip is told" slips_are_told
 step "in code, there is none" code_is_no_slip

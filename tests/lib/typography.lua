@@ -34,10 +34,14 @@ local function look_at_pair(left, right)
 	end
 end
 
+local function is_minus(inline, after)
+	return inline.text == '-' and after and after.t == 'Str' and after.text:match('^%d')
+end
+
 local function look_at_inlines(inlines)
 	for n = 3, #inlines do
 		local left, right = inlines[n - 2], inlines[n]
-		if is_space(inlines[n - 1]) and right.t == 'Str' then
+		if is_space(inlines[n - 1]) and right.t == 'Str' and not is_minus(right, inlines[n + 2]) then
 			look_at_pair(left.t == 'Str' and left.text or '', right.text)
 		end
 	end
