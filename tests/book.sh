@@ -69,6 +69,40 @@ embeds_fonts() {
 	done
 }
 
+# What a reader's program can say: the title and the language, and for each figure the
+# text that the chapter has for it.
+speaks() {
+	pandoc chapter-9/[0-9]*.md --lua-filter tests/lib/alt-texts.lua --to plain --wrap none |
+		grep . >"$work/texts"
+	[ -s "$work/texts" ] && qpdf --qdf --object-streams=disable "$1" "$work/qdf" || return
+	pdfinfo "$1" | grep -q '^Title: *The DMA labs$' && grep -qaF '/Lang (en-GB)' "$work/qdf" &&
+		grep -qaF '/DisplayDocTitle true' "$work/qdf" || return
+	perl -MEncode -ne 'print encode("UTF-8", decode("UTF-16", pack("H*", $1))), "\n"
+		while m{/Span <</Alt <(\w+)>>> BDC}g' "$work/qdf" | cmp - "$work/texts"
+}
+
+# Without one of its figures' texts, and without all of that.
+pdf_speaks() {
+	for pdf in "$out"/dma-labs*.pdf; do
+		speaks "$pdf" >"$work/out" 2>&1 || fail "$pdf: $(cat "$work/out")" || return
+		sed '0,/\/Alt /s//\/Tla /' "$work/qdf" >"$work/silent.pdf"
+		! speaks "$work/silent.pdf" >"$work/out" 2>&1 || fail "A text's absence goes unnoticed." || return
+	done
+	! speaks "$out/tex/figures/bounce.pdf" >"$work/out" 2>&1 || fail "Absence of all goes unnoticed."
+}
+
+keeps_units() {
+	pandoc "$1" --from html --lua-filter tests/lib/words.lua --to plain --wrap none >"$work/words"
+	! grep -oE '[0-9] ([KMG]iB|bytes|bits)\b.{0,20}' "$work/words"
+}
+
+units_stay() {
+	keeps_units "$out/dma-labs.html" >"$work/left" ||
+		fail "A line can end between: $(cat "$work/left")" || return
+	echo '<p>It has 64 KiB of them.</p>' >"$work/page.html"
+	! keeps_units "$work/page.html" >/dev/null || fail 'A space goes unnoticed.'
+}
+
 # A link may lead out of the page; nothing is loaded from there.
 loads_nothing() {
 	grep -noE '<(link|script|img|iframe|source|object|embed)[^>]*(src|href|data)="?[^"d][^"]*|url\(([^#%]|%[^2])[^)]*|@import.*' \
@@ -245,13 +279,15 @@ transcript_changes() {
 
 SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
 export SOURCE_DATE_EPOCH
-plan 23
+plan 25
 step "the book is made: PDF, HTML and EPUB" is_made
 step "made anew elsewhere, it is the same byte for byte" same_bytes
 step "the PDF is made for another paper; a wrong one is told" other_paper
 step "it shows each step of each lab" has_all_steps
 step "it has each section that a skeleton names" has_sections
 step "all fonts are in the PDF" embeds_fonts
+step "each PDF tells its title, its language, and what its figures show" pdf_speaks
+step "a number is not torn from its unit" units_stay
 step "the page loads nothing from outside" html_is_alone
 step "the page's figure is stepped through, by mouse and by keyboard" html_steps
 step "the page is searched" html_searches

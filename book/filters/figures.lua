@@ -28,6 +28,16 @@ local function source(image)
 	return image.src
 end
 
+-- In UTF-16, as a PDF has it.
+local function hex(text)
+	local out = 'FEFF'
+	for _, code in utf8.codes(text) do
+		out = out .. (code < 0x10000 and string.format('%04X', code) or
+			string.format('%04X%04X', 0xD7C0 + (code >> 10), 0xDC00 + (code & 0x3FF)))
+	end
+	return out
+end
+
 local function with_source(image)
 	image.src = source(image)
 	return image
@@ -61,8 +71,9 @@ local function figure(image)
 	if FORMAT == 'latex' then
 		image.attributes.width = frames and '100%' or nil
 		inlines:insert(raw('\\begin{figure}\n\\centering\n'))
+		inlines:insert(raw('\\described{' .. hex(pandoc.utils.stringify(image.caption)) .. '}{'))
 		inlines:insert(with_source(image))
-		inlines:insert(raw('\n\\caption{'))
+		inlines:insert(raw('}\n\\caption{'))
 		inlines:extend(caption(title))
 		inlines:insert(raw('}' .. (id ~= '' and '\\hypertarget{' .. id .. '}{}' or '') .. '\n\\end{figure}'))
 	else

@@ -1,22 +1,31 @@
 -- SPDX-License-Identifier: GPL-2.0
 -- The columns of a table are as wide as what is in them: in HTML the browser sees to
--- it; in LaTeX, where a table would not fit its line, each gets its share.
+-- it; in LaTeX, where a table would not fit its line, each gets its share, and one of
+-- five columns, which paper has no room for, becomes a list of its rows. A table that
+-- fits on a page is not torn apart, nor from what introduces it.
 
 local fits = 60 -- characters
+local line = 80 -- characters, on paper
+local page = 24 -- lines, of a table that stays whole
+
+local function width(cell)
+	return #pandoc.utils.stringify(cell.contents)
+end
+
+local function rows(tab)
+	local all = pandoc.List(tab.head.rows):clone()
+	for _, body in ipairs(tab.bodies) do
+		all:extend(body.body)
+	end
+	return all
+end
 
 local function widest(tab)
 	local widths = {}
-	local function look(rows)
-		for _, row in ipairs(rows) do
-			for n, cell in ipairs(row.cells) do
-				local length = #pandoc.utils.stringify(cell.contents)
-				widths[n] = math.max(widths[n] or 8, length)
-			end
+	for _, row in ipairs(rows(tab)) do
+		for n, cell in ipairs(row.cells) do
+			widths[n] = math.max(widths[n] or 8, width(cell))
 		end
-	end
-	look(tab.head.rows)
-	for _, body in ipairs(tab.bodies) do
-		look(body.body)
 	end
 	return widths
 end
@@ -24,8 +33,8 @@ end
 -- A long text can be broken, and a short one cannot: the square root is between.
 local function shares(widths)
 	local sum, shared = 0, {}
-	for n, width in ipairs(widths) do
-		shared[n] = math.sqrt(width)
+	for n, wide in ipairs(widths) do
+		shared[n] = math.sqrt(wide)
 		sum = sum + shared[n]
 	end
 	for n = 1, #shared do
@@ -34,15 +43,79 @@ local function shares(widths)
 	return shared
 end
 
-function Table(tab)
+local function fit(tab)
 	local widths = widest(tab)
 	local sum = 0
-	for _, width in ipairs(widths) do
-		sum = sum + width
+	for _, wide in ipairs(widths) do
+		sum = sum + wide
 	end
 	local shared = FORMAT == 'latex' and sum > fits and shares(widths)
 	for n, spec in ipairs(tab.colspecs) do
 		tab.colspecs[n] = { spec[1], shared and shared[n] or nil }
 	end
-	return tab
+	return shared
+end
+
+-- How many lines it takes on paper, more or less.
+local function height(tab, shared)
+	local sum = 2
+	for _, row in ipairs(rows(tab)) do
+		local high = 1
+		for n, cell in ipairs(row.cells) do
+			high = math.max(high, shared and math.ceil(width(cell) / (shared[n] * line)) or 1)
+		end
+		sum = sum + high * 1.1
+	end
+	return math.ceil(sum)
+end
+
+local function entry(row, names)
+	local text = pandoc.utils.blocks_to_inlines(row.cells[1].contents)
+	text:insert(pandoc.RawInline('latex', '\\newline '))
+	for n = 2, #row.cells do
+		if width(row.cells[n]) > 0 then
+			text:extend({ pandoc.Emph(pandoc.utils.blocks_to_inlines(names.cells[n].contents)),
+				pandoc.Str(':'), pandoc.Space() })
+			text:extend(pandoc.utils.blocks_to_inlines(row.cells[n].contents))
+			text:extend({ pandoc.Str('.'), pandoc.Space() })
+		end
+	end
+	return pandoc.Para(text)
+end
+
+local function list(tab, out)
+	local all = rows(tab)
+	for n = 2, #all do
+		out:extend({ pandoc.RawBlock('latex', '\\begin{entry}'), entry(all[n], all[1]),
+			pandoc.RawBlock('latex', '\\end{entry}') })
+	end
+end
+
+-- Before the table, its heading, and what is said in a line or two between them.
+local function make_room(out, lines)
+	local at = #out + 1
+	while at > 1 and #out - at < 1 and (out[at - 1].t == 'Header' or
+		out[at - 1].t == 'Para' and #pandoc.utils.stringify(out[at - 1]) < 160) do
+		at = at - 1
+		lines = lines + 2
+	end
+	out:insert(at, pandoc.RawBlock('latex', '\\room{' .. lines .. '\\baselineskip}'))
+end
+
+function Blocks(blocks)
+	local out = pandoc.List()
+	for _, block in ipairs(blocks) do
+		local shared = block.t == 'Table' and fit(block)
+		if block.t == 'Table' and FORMAT == 'latex' then
+			if #block.colspecs > 4 then
+				list(block, out)
+				goto next
+			end
+			local lines = height(block, shared)
+			make_room(out, lines > page and 8 or lines)
+		end
+		out:insert(block)
+		::next::
+	end
+	return out
 end
