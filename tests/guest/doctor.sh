@@ -66,6 +66,19 @@ lab_2_too() {
 	examined doctor
 }
 
+# What a lab's test does when it wants to stop the engine.
+stops_engine() {
+	insmod $module
+	(
+		# shellcheck source=labs/lib/ktap.sh
+		. ../lib/ktap.sh
+		# shellcheck source=labs/lib/engine.sh
+		. ../lib/engine.sh
+		# shellcheck disable=SC2154 # ktap.sh's
+		engine_find dma0chan0 || echo "skipped: $skipped"
+	)
+}
+
 for way in "$@"; do
 	echo "== $way"
 	"$way"
