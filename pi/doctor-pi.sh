@@ -191,7 +191,7 @@ the_channels() {
 	fi
 }
 
-# Raspberry Pi's own kernel keeps channel 0 for an old interface: then dma0chan0 is not the
+# Raspberry Pi's own kernel can keep channel 0 for an old interface: then dma0chan0 is not the
 # first bit of the mask, by which the labs' tests find a channel's registers.
 the_other_kernel() {
 	own=0
@@ -199,7 +199,7 @@ the_other_kernel() {
 		[ "$(readlink -f "$there/device")" != "$(readlink -f "$owner")" ] || own=$((own + 1))
 	done
 	[ "$own" -ne "$(in_mask)" ] && [ "$own" -gt 0 ] || return 0
-	note "Of the $(in_mask) channels in the mask Linux has $own: Raspberry Pi's own kernel keeps channel 0 for an old interface. Which one a lab has cannot be told then, and test.sh skips what stops the engine."
+	note "Of the $(in_mask) channels in the mask Linux has $own, as where Raspberry Pi's own kernel keeps channel 0 for an old interface. Which one a lab has cannot be told then, and test.sh skips what stops the engine."
 	engine_known=''
 }
 

@@ -16,7 +16,7 @@ register() {
 	busybox devmem "$@"
 }
 
-# Whether Linux has all the channels of the mask: Raspberry Pi's own kernel keeps some, and
+# Whether Linux has all the channels of the mask: Raspberry Pi's own kernel can keep some, and
 # has those of the Pi 4's other kind in a second device, which begins inside of a page.
 engine_is_whole() {
 	bits=0 rest=$mask
