@@ -16,6 +16,17 @@ register() {
 	busybox devmem "$@"
 }
 
+# Whether Linux has all the channels of the mask: Raspberry Pi's own kernel can keep some, and
+# has those of the Pi 4's other kind in a second device, which begins inside of a page.
+engine_is_whole() {
+	bits=0 rest=$mask
+	while [ "$rest" -gt 0 ]; do
+		bits=$((bits + (rest & 1))) rest=$((rest >> 1))
+	done
+	set -- "$owner"/dma/dma*chan*
+	[ $# -eq "$bits" ] && [ $((engine & 0xfff)) -eq 0 ]
+}
+
 # dma0chan3 is the channel of the fourth bit that is set in the mask of those
 # that the firmware leaves to Linux.
 engine_find() {
@@ -25,7 +36,9 @@ engine_find() {
 	register "$engine" >"$work/devmem" 2>&1 ||
 		skip "the engine cannot be stopped: is iomem=relaxed set, and busybox there? $(head -n 1 "$work/devmem")" ||
 		return
-	mask=0x$(od -An -v -t x1 "$owner/of_node/brcm,dma-channel-mask" | tr -d ' ')
+	mask=$((0x$(od -An -v -t x1 "$owner/of_node/brcm,dma-channel-mask" | tr -d ' ')))
+	engine_is_whole ||
+		skip "which of the controller's channels $1 is cannot be told: Linux has others than the mask" || return
 	left=${1##*chan}
 	bit=0
 	while [ $((mask >> bit & 1)) -eq 0 ] || [ "$left" -gt 0 ]; do
