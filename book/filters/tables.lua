@@ -102,6 +102,9 @@ local function make_room(out, lines)
 	while at > 1 and at > #out - 2 and introduces(out[at - 1]) do
 		at = at - 1
 		lines = lines + 2
+		if out[at].t == 'Header' then
+			break
+		end
 	end
 	out:insert(at, pandoc.RawBlock('latex', '\\room{' .. lines .. '\\baselineskip}'))
 end
