@@ -81,6 +81,21 @@ speaks() {
 		while m{/Span <</Alt <(\w+)>>> BDC}g' "$work/qdf" | cmp - "$work/texts"
 }
 
+# Each chapter's title in one piece.
+can_be_searched() {
+	pdftotext "$1" "$work/text" && sed -n 's/^# //p' chapter-9/[0-9]*.md | while read -r title; do
+		grep -q "^9[.][0-9]* *$title" "$work/text" || echo "$title"
+	done >"$work/left"
+	[ ! -s "$work/left" ]
+}
+
+pdf_can_be_searched() {
+	for pdf in "$out"/dma-labs*.pdf; do
+		can_be_searched "$pdf" || fail "$pdf has not, in one piece: $(cat "$work/left")" || return
+	done
+	! can_be_searched "$out/tex/figures/bounce.pdf" || fail 'Their absence goes unnoticed.'
+}
+
 # Without one of its figures' texts, and without all of that.
 pdf_speaks() {
 	for pdf in "$out"/dma-labs*.pdf; do
@@ -279,7 +294,7 @@ transcript_changes() {
 
 SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
 export SOURCE_DATE_EPOCH
-plan 25
+plan 26
 step "the book is made: PDF, HTML and EPUB" is_made
 step "made anew elsewhere, it is the same byte for byte" same_bytes
 step "the PDF is made for another paper; a wrong one is told" other_paper
@@ -287,6 +302,7 @@ step "it shows each step of each lab" has_all_steps
 step "it has each section that a skeleton names" has_sections
 step "all fonts are in the PDF" embeds_fonts
 step "each PDF tells its title, its language, and what its figures show" pdf_speaks
+step "in each PDF, the chapters' titles can be searched for" pdf_can_be_searched
 step "a number is not torn from its unit" units_stay
 step "the page loads nothing from outside" html_is_alone
 step "the page's figure is stepped through, by mouse and by keyboard" html_steps

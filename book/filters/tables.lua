@@ -6,7 +6,7 @@
 
 local fits = 60 -- characters
 local line = 80 -- characters, on paper
-local page = 24 -- lines, of a table that stays whole
+local page = 28 -- lines, of a table that stays whole
 
 local function width(cell)
 	return #pandoc.utils.stringify(cell.contents)
@@ -91,13 +91,20 @@ local function list(tab, out)
 	end
 end
 
--- Before the table, its heading, and what is said in a line or two between them.
+-- Its heading, what is said in a few lines between the two, and a comment.
+local function introduces(block)
+	return block.t == 'Header' or block.t == 'RawBlock' and block.format == 'html' or
+		block.t == 'Para' and #pandoc.utils.stringify(block) < 4 * line
+end
+
 local function make_room(out, lines)
 	local at = #out + 1
-	while at > 1 and #out - at < 1 and (out[at - 1].t == 'Header' or
-		out[at - 1].t == 'Para' and #pandoc.utils.stringify(out[at - 1]) < 160) do
+	while at > 1 and at > #out - 2 and introduces(out[at - 1]) do
 		at = at - 1
 		lines = lines + 2
+		if out[at].t == 'Header' then
+			break
+		end
 	end
 	out:insert(at, pandoc.RawBlock('latex', '\\room{' .. lines .. '\\baselineskip}'))
 end
