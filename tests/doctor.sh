@@ -276,7 +276,7 @@ examine() {
 	echo "exit $got" >>"$work/out"
 }
 
-# broken WHAT REMEDY: the problem that it has now. The next one is whole.
+# broken WHAT REMEDY: the problem that it has now. Then it is whole again.
 broken() {
 	examine
 	problem "$@" && a_pi
@@ -292,6 +292,7 @@ good_folder() {
 headers=lib/modules/$running/build
 
 no_headers() {
+	a_pi
 	rm -r "${pi:?}/$headers"
 	PATH=$work/bin ROOT=$pi make -C "$book/labs/lab-1-dma-m2m" >"$work/make" 2>&1 && fail 'make succeeded.' && return 1
 	grep -v '^make: \|^  ' "$work/make" | grep -qx "There are no kernel headers for Linux $running, which runs: no /$headers." ||
@@ -307,6 +308,7 @@ no_headers() {
 }
 
 other_headers() {
+	a_pi
 	give "$headers/include/generated/utsrelease.h" '#define UTS_RELEASE "6.6.20+rpt-rpi-v8"\n'
 	broken 'are those of Linux 6.6.20+rpt-rpi-v8' 'sudo apt install --reinstall linux-headers-6.6.31+rpt-rpi-v8' || return
 	rm -r "${pi:?}/$headers"
@@ -318,6 +320,7 @@ other_headers() {
 
 # The Pi 5's kernel is installed beside the others', and has nothing to do with it.
 no_reboot() {
+	a_pi
 	rm -r "${pi:?}/$headers"
 	for other in 6.6.51+rpt-rpi-v8 6.6.51+rpt-rpi-2712; do
 		give "lib/modules/$other/build/Makefile" ''
@@ -331,6 +334,7 @@ no_reboot() {
 }
 
 no_compiler() {
+	a_pi
 	rm "$work/bin/gcc"
 	broken 'There is no gcc here' 'sudo apt install gcc libc6-dev' || return
 	rm "$pi/usr/include/stdio.h"
@@ -338,11 +342,13 @@ no_compiler() {
 }
 
 two_widths() {
+	a_pi
 	echo 'echo arm-linux-gnueabihf' | tool gcc
 	broken 'the compiler a 32-bit one' 'arm_64bit=0 into /boot/firmware/config.txt'
 }
 
 overlay_not_loaded() {
+	a_pi
 	rm -r "${pi:?}"/proc/device-tree/soc/dma-*
 	broken 'the overlay is installed, and was not there at the last boot' 'sudo reboot' || return
 	rm -r "${pi:?}"/proc/device-tree/soc/dma-*
@@ -353,6 +359,7 @@ overlay_not_loaded() {
 }
 
 not_in_group() {
+	a_pi
 	give etc/group 'root:x:0:\ndma-labs:x:998:students\n'
 	broken 'student may not use' 'sudo usermod -aG dma-labs student' || return
 	tool id <<-'EOT'
@@ -362,6 +369,7 @@ not_in_group() {
 }
 
 other_pis() {
+	a_pi
 	rm -r "$pi/sys/class/dma/dma0chan10"
 	examine
 	says 0 'Of the 11 channels in the mask Linux has 10' 'test.sh skips what stops the engine' || return
@@ -380,11 +388,11 @@ other_pis() {
 
 # The host: what pi/setup looks for is not there.
 no_qemu() {
-	rm -r "${pi:?}/proc/device-tree"
-	HOME=$work examine
-	says 2 'There is no apt here' 'qemu-system-arm' 'then make test LAB=1' \
-		'kernel is not in' 'make test LAB=1 downloads it' 'begin with the first' || return
 	a_pi
+	rm -r "${pi:?}/proc/device-tree"
+	(export XDG_CACHE_HOME="$work/cache" && examine)
+	says 2 'There is no apt here' 'qemu-system-arm' 'then make test LAB=1' \
+		'kernel is not in' 'make test LAB=1 downloads it' 'begin with the first'
 }
 
 # ---- install and uninstall ------------------------------------------------------------
