@@ -228,6 +228,13 @@ without_part() {
 			'``` {.c file="labs/lib/one_write.c" part="struct x"}\n```'
 }
 
+without_wrong_answers() {
+	begin
+	without 'there is no wrong answer to lab "9"' '``` {.wrong-answers lab="9"}\n```' || return
+	sed -i '/^Shows: /d' "$work/broken/tests/wrong-answers/lab-1-never-issues.patch"
+	refuses 'lab-1-never-issues.patch has no Step:' "$work/broken/book/make" html
+}
+
 without_transcript() {
 	begin
 	without 'there is no transcript "x"' '``` {.console transcript="x"}\n```' || return
@@ -294,7 +301,7 @@ transcript_changes() {
 
 SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
 export SOURCE_DATE_EPOCH
-plan 26
+plan 27
 step "the book is made: PDF, HTML and EPUB" is_made
 step "made anew elsewhere, it is the same byte for byte" same_bytes
 step "the PDF is made for another paper; a wrong one is told" other_paper
@@ -314,6 +321,7 @@ step "axe-core finds nothing serious on the page, light and dark, wide and narro
 step "epubcheck is silent about the EPUB" pleases_epubcheck
 step "a step that is not there is told" without_step
 step "a part of a file that is not there is told" without_part
+step "a wrong answer that is not there, or does not tell how it shows, is told" without_wrong_answers
 step "a transcript that is not there is told" without_transcript
 step "an image without file, text or caption is told" without_image
 step "a link that leads nowhere, and one that could lead to two places, is told" without_target
