@@ -5,7 +5,7 @@ set -eu
 # shellcheck source=labs/lib/demo.sh
 . /labs/lib/demo.sh
 
-say 'The channels that the firmware leaves to Linux, a bit each, and how many that makes.'
+say 'The channels that the device tree gives to Linux, a bit each, and how many that makes.'
 run 'od -A n -t x1 /proc/device-tree/soc/dma*/brcm,dma-channel-mask'
 run 'ls /sys/class/dma | wc -l'
 

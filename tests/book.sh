@@ -53,6 +53,17 @@ has_all_steps() {
 	[ ! -s "$work/left" ] || fail "The chapter does not show: $(cat "$work/left")"
 }
 
+# `lab-1-never-unmaps` is a wrong answer, and `lab-1-dma-m2m` a lab.
+has_each_answer() {
+	grep -oh '`lab-[0-9]-[a-z0-9-]*`' chapter-9/*.md | tr -d '`' | sort -u >"$work/named"
+	while read -r name; do
+		[ -e "tests/wrong-answers/$name" ] || [ -e "tests/wrong-answers/$name.patch" ] ||
+			[ -e "labs/$name" ] || echo "$name"
+	done <"$work/named" >"$work/left"
+	[ -s "$work/named" ] && [ ! -s "$work/left" ] ||
+		fail "The chapter names what is not there: $(cat "$work/left")"
+}
+
 # A TODO in a skeleton says where to read.
 has_sections() {
 	sed -n 's/^section: //p' solutions/lab-*/steps | while read -r section; do
@@ -301,12 +312,13 @@ transcript_changes() {
 
 SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
 export SOURCE_DATE_EPOCH
-plan 27
+plan 28
 step "the book is made: PDF, HTML and EPUB" is_made
 step "made anew elsewhere, it is the same byte for byte" same_bytes
 step "the PDF is made for another paper; a wrong one is told" other_paper
 step "it shows each step of each lab" has_all_steps
 step "it has each section that a skeleton names" has_sections
+step "the wrong answers that it names are there" has_each_answer
 step "all fonts are in the PDF" embeds_fonts
 step "each PDF tells its title, its language, and what its figures show" pdf_speaks
 step "in each PDF, the chapters' titles can be searched for" pdf_can_be_searched
