@@ -60,8 +60,8 @@ has_each_answer() {
 		[ -e "tests/wrong-answers/$name" ] || [ -e "tests/wrong-answers/$name.patch" ] ||
 			[ -e "labs/$name" ] || echo "$name"
 	done <"$work/named" >"$work/left"
-	[ -s "$work/named" ] && [ ! -s "$work/left" ] ||
-		fail "The chapter names what is not there: $(cat "$work/left")"
+	[ -s "$work/named" ] || fail 'The chapter names no wrong answer.' || return
+	[ ! -s "$work/left" ] || fail "The chapter names what is not there: $(cat "$work/left")"
 }
 
 # A TODO in a skeleton says where to read.

@@ -497,7 +497,8 @@ refuses_install() {
 
 install_refuses() {
 	a_bare_pi ''
-	refuses 'this takes root: sudo make install' env PATH="$work/bin" "$book/pi/install" || return
+	refuses 'this is no Raspberry Pi' env PATH="$work/bin" "$book/pi/install" || return
+	refuses 'this is no Raspberry Pi' env PATH="$work/bin" "$book/pi/install" -u || return
 	rm "$work/bin/dtc"
 	refuses_install 'there is no dtc.*sudo apt install device-tree-compiler' || return
 	a_bare_pi ''
