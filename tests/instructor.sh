@@ -90,7 +90,11 @@ hands_out() {
 	answers=$(grep -rlE '\* Step [0-9]+, ' "$handout" || true)
 	[ -z "$answers" ] || fail "There are solved steps in: $answers" || return
 	broken=$(find "$handout" -xtype l)
-	[ -z "$broken" ] || fail "These links lead nowhere: $broken"
+	[ -z "$broken" ] || fail "These links lead nowhere: $broken" || return
+	grep -oE '\]\([^)# ]+' "$handout/README.md" | cut -c 3- | grep -v '^http' | while read -r link; do
+		[ -e "$handout/$link" ] || echo "$link"
+	done >"$work/left"
+	[ ! -s "$work/left" ] || fail "Its README has links that lead nowhere: $(cat "$work/left")"
 }
 
 
@@ -104,7 +108,7 @@ works_alone() {
 }
 
 says_what_is_missing() {
-	for target in demo check diff skeletons handout book transcripts; do
+	for target in demo check check-native diff skeletons handout book transcripts; do
 		refuses "make $target: .* handout" make -C "$handout" "$target" || return
 	done
 	refuses handout env SOLUTION=1 make -C "$handout" test
