@@ -64,7 +64,7 @@ refusals() {
 		refuses 'there is no board "zx81": BOARD= takes' -b zx81 -- true &&
 		refuses 'there is no kernel "2.4": KERNEL= takes' -k 2.4 -- true &&
 		refuses 'usage: ' -t soon -- true && refuses 'usage: ' -z &&
-		refuses "$work/no/log: No such file" -l "$work/no/log" -- true
+		refuses "$work/no/log: No such file" -l "$work/no/log" -- true && refuses 'the shell takes a terminal'
 }
 
 no_folder() {

@@ -137,6 +137,7 @@ takes_data() {
 	written=$(write_once $((buffer + 1)) "$buffer")
 	case $written in
 	"$buffer" | ETIMEDOUT | EIO | ENOMEM | nothing*) ;;
+	0) fail 'A write() returned 0: it is to return how many bytes it took.' ;;
 	5 | 12 | 14 | 110) fail "A write() returned $written: errors are negative numbers, like -ETIMEDOUT." ;;
 	*) fail "A write() of $((buffer + 1)) bytes returned $written, not the $buffer that fit the buffer:
 see min_t(), DMA_M2M_BUF_SIZE." ;;
