@@ -74,7 +74,7 @@ make_lab() {
 	mine=$work/book/labs/lab-7-watch
 	theirs=$work/book/solutions/lab-7-watch
 	mkdir "$mine" "$theirs"
-	cp labs/lab-2-dma-mmap/driver/Makefile "$mine"
+	sed 's|\.\./\.\./lib|../lib|' labs/lab-2-dma-mmap/driver/Makefile >"$mine/Makefile"
 	echo 'obj-m := watched.o' >"$mine/Kbuild"
 	solution >"$theirs/watched.c"
 	tests >"$mine/test.sh"
