@@ -45,6 +45,7 @@ export LAB SOLUTION BOARD KERNEL TEXT PAPER
 #:   FRESH=1                a Pi that boots, not one that was saved after it had
 #: What test and shell take, and demo:
 #:   KERNEL=6.12            another Debian kernel (default: your release's)
+#:   KERNEL=debug           yours, built with all that finds a driver's mistakes
 #:   BOARD=raspi3b          the board
 # Lines with a + are not for a handout.
 help:

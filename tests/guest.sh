@@ -131,23 +131,24 @@ floods_console() {
 
 # ---- the kernel warns --------------------------------------------------------
 
-builds_warn() {
+builds_faults() {
 	folder=$(pi/kernel ${KERNEL:+"$KERNEL"}) || fail 'No kernel: see above.' || return
-	mkdir "$work/warn"
-	cp tests/guest/Kbuild tests/guest/warn.c "$work/warn"
-	pi/kbuild "$folder" "$folder/headers" M="$work/warn" W=1 >"$work/make" 2>&1 ||
+	mkdir "$work/faults"
+	cp tests/guest/Kbuild tests/guest/faults.c "$work/faults"
+	pi/kbuild "$folder" "$folder/headers" M="$work/faults" W=1 >"$work/make" 2>&1 ||
 		fail "$(tail -n 5 "$work/make")"
 }
 
 warning_fails_run() {
-	guest "$work/warn/warn.ko=warn.ko" -- insmod /warn.ko
+	guest "$work/faults/faults.ko=faults.ko" -- insmod /faults.ko
 	expect 1 "the guest's kernel reported trouble: " && expect 1 'WARNING: CPU: '
 }
 
 warning_fails_step() {
 	guest -K labs/lib/ktap.sh=t/lib/ktap.sh labs/lib/kernel-log.sh=t/lib/kernel-log.sh \
-		labs/lib/kernel-reports=t/lib/kernel-reports "$work/warn/warn.ko=t/warn/warn.ko" \
-		tests/guest/warn.sh=t/warn/warn.sh -- /t/warn/warn.sh
+		labs/lib/kernel-reports=t/lib/kernel-reports labs/lib/leaks.sh=t/lib/leaks.sh \
+		"$work/faults/faults.ko=t/faults/faults.ko" tests/guest/faults.sh=t/faults/faults.sh \
+		-- /t/faults/faults.sh warning
 	expect 1 "the guest's kernel reported trouble: " || return
 	grep -v KTAP "$work/out" | sed 's/^\(# The kernel reported:\) .*WARNING: CPU: .*/\1/' >"$work/seen"
 	printf '%s\n' 1..3 'ok 1 - before' 'not ok 2 - the kernel warns' \
@@ -293,7 +294,7 @@ step "a guest that is switched off fails the run" switches_off
 step "a command that kills everything ends as one that was killed" kills_everything
 step "100 MB of results are stopped" floods_results
 step "100 MB on the console are stopped" floods_console
-step "a module that makes the kernel warn can be built" builds_warn
+step "a module that makes the kernel warn can be built" builds_faults
 needs 16 step "a kernel that warns fails a run that passed otherwise" warning_fails_run
 needs 16 step "a kernel that warns fails the very step of a test" warning_fails_step
 step "the shell: Ctrl-C ends a command there, exit ends it, the terminal is as before" interactive

@@ -16,6 +16,8 @@
 . ../lib/engine.sh
 # shellcheck source=labs/lib/witness.sh
 . ../lib/witness.sh
+# shellcheck source=labs/lib/leaks.sh
+. ../lib/leaks.sh
 
 loaded() {
 	grep -q "^$module " /proc/modules
@@ -37,6 +39,7 @@ driver_begin() {
 	fi
 	trap driver_clean_up EXIT
 	witness_stop || true
+	leaks_begin
 }
 
 # random LENGTH: that many fresh random bytes, in $work/data.
@@ -214,10 +217,12 @@ gives_channel_back() {
 goes() {
 	steps_calls=$calls
 	calls=$work/rmmod.calls
+	leaks_note
 	witness rmmod "$module" 2>"$work/rmmod" && gone=0 || gone=1
 	calls=$steps_calls
 	[ "$gone" -eq 0 ] || fail "rmmod: $(cat "$work/rmmod")" || return
-	[ ! -e "$device" ] || fail "The module is gone, $device is not: see misc_deregister()."
+	[ ! -e "$device" ] || fail "The module is gone, $device is not: see misc_deregister()." || return
+	leaks_nothing
 }
 
 gives_everything_back() {

@@ -1,0 +1,114 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# The debug kernel has the options that it was told, sees each kind of mistake, and sees
+# none in the labs' solutions.
+set -eu
+cd "$(dirname "$0")/.."
+# shellcheck source=labs/lib/ktap.sh
+. labs/lib/ktap.sh
+
+# "MISTAKE REPORT": what tests/guest/faults.c does, and what is said of it.
+mistakes() {
+	cat <<-'EOF'
+		warning                 WARNING: .*CPU
+		null_pointer            Unable to handle kernel
+		beyond_the_end          BUG: KASAN: slab-out-of-bounds in beyond_the_end
+		used_after_free         BUG: KASAN: (slab-)?use-after-free in used_after_free
+		freed_twice             BUG: KASAN: (double-free|double-free or invalid-free) in freed_twice
+		beyond_the_stack        BUG: KASAN: stack-out-of-bounds in beyond_the_stack
+		never_freed             240 bytes, allocated in never_freed\(\)
+		page_written_after_free pagealloc: (memory corruption|single bit error)
+		page_freed_twice        page dumped because: VM_BUG_ON_PAGE
+		cache_destroyed_in_use  BUG dma-labs \(.*\): Objects remaining
+		list_deleted_twice      list_del corruption
+		timer_freed             ODEBUG: free active
+		reference_after_last    refcount_t: addition on 0
+		index_beyond            UBSAN: array-index-out-of-bounds in
+		shift_beyond            UBSAN: shift-out-of-bounds in
+		locks_in_both_orders    WARNING: possible circular locking dependency
+		lock_kept               WARNING: lock held when returning to user space
+		lock_not_initialised    INFO: trying to register non-static key
+		unlocked_twice          WARNING: bad unlock balance detected
+		sleeps_under_spinlock   BUG: sleeping function called from invalid context
+		list_without_rcu        WARNING: suspicious RCU usage
+		waits_for_ever          INFO: task insmod:.* blocked for more than
+		mapping_not_checked     DMA-API: .*device driver failed to check map error
+		never_unmapped          1 of its mappings for DMA are not
+		unmapped_otherwise      DMA-API: .*device driver frees DMA memory with different direction
+		unmapped_twice          DMA-API: .*device driver tries to free DMA memory it has not allocated
+		table_without_pages     kernel BUG at
+	EOF
+}
+
+# ---- the options ---------------------------------------------------------------
+
+# not_in CONFIG FRAGMENT: the fragment's lines that the kernel has not.
+not_in() {
+	grep -E '^(# )?CONFIG_' "$2" | grep -vxF -f "$1" >"$work/missing" || true
+}
+
+has_each_option() {
+	folder=$(pi/kernel debug) || fail 'There is no debug kernel: see above.' || return
+	not_in "$folder/headers/.config" pi/debug.config
+	[ ! -s "$work/missing" ] || fail "It has not: $(cat "$work/missing")"
+}
+
+misses_an_option() {
+	{ cat pi/debug.config && echo CONFIG_KCSAN=y && echo '# CONFIG_KASAN is not set'; } >"$work/more"
+	not_in "$folder/headers/.config" "$work/more"
+	printf '%s\n' CONFIG_KCSAN=y '# CONFIG_KASAN is not set' | cmp -s - "$work/missing" ||
+		fail "Of two options too many it missed: $(cat "$work/missing")"
+}
+
+# ---- the mistakes ----------------------------------------------------------------
+
+builds_mistakes() {
+	mkdir "$work/faults"
+	cp tests/guest/Kbuild tests/guest/faults.c "$work/faults"
+	pi/kbuild "$folder" "$folder/headers" M="$work/faults" W=1 >"$work/make" 2>&1 ||
+		fail "$(tail -n 5 "$work/make")"
+}
+
+# in_guest MISTAKE: from a snapshot, as a lab's tests.
+in_guest() {
+	for part in ktap.sh kernel-log.sh kernel-reports leaks.sh; do
+		set -- "$@" "labs/lib/$part=t/lib/$part"
+	done
+	mistake=$1
+	shift
+	pi/run -k debug -s build/snapshots -t 120 -l "$work/log" -K "$@" \
+		"+$work/faults/faults.ko=t/faults/faults.ko" \
+		tests/guest/faults.sh=t/faults/faults.sh -- /t/faults/faults.sh "$mistake" \
+		>"$work/out" 2>"$work/err" </dev/null || true
+}
+
+# The second of three steps fails, alone, and its hint or the log below has the words. 
+is_seen() {
+	in_guest "$name"
+	results=$(sed -n 's/^\(ok [0-9]*\|not ok [0-9]*\) .*/\1/p' "$work/out" | paste -sd ,)
+	[ "$results" = 'ok 1,not ok 2,ok 3' ] ||
+		fail "Not the second of three steps failed: $results. $(tail -n 3 "$work/err")" || return
+	sed -n '/^not ok/,/^ok/p' "$work/out" | grep -qE -- "$report" ||
+		fail "It was seen as: $(sed -n 's/^# //p' "$work/out" | head -n 3)"
+}
+
+# ---- the labs --------------------------------------------------------------------
+
+passes() {
+	KERNEL=debug SOLUTION=1 make -s test LAB="$lab" >"$work/out" 2>&1 ||
+		fail "$(grep -A 3 '^not ok' "$work/out" || tail -n 5 "$work/out")" || return
+	! grep '# SKIP\|warning:' "$work/out" >"$work/skipped" || fail "$(cat "$work/skipped")"
+}
+
+mistakes >"$work/mistakes"
+plan $((3 + $(wc -l <"$work/mistakes") + 3))
+step "the debug kernel has each option of pi/debug.config" has_each_option
+needs 1 step "one that it has not is found" misses_an_option
+needs 1 step "the module that makes mistakes can be built" builds_mistakes
+while read -r name report <&3; do
+	needs 3 step "$name: seen, in the step that does it" is_seen
+done 3<"$work/mistakes"
+for lab in 1 2 3; do
+	needs 1 step "lab $lab's solution passes its tests, and the kernel sees no mistake" passes
+done
+finish
