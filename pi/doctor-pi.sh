@@ -120,13 +120,15 @@ the_controller() {
 }
 
 no_controller() {
-	if is_compatible "$tree" brcm,bcm2712; then
-		problem "A Pi 5 has another DMA controller, and its pins hang on another chip, RP1: the labs were not made for it." \
-			"Take an earlier Pi, or the emulated one, on a PC: $(first_command)"
-	else
-		problem "There is no DMA controller (brcm,bcm2835-dma) below /soc in the device tree." \
-			"Take the device tree that comes with the distribution's kernel"
-	fi
+	problem "There is no DMA controller (brcm,bcm2835-dma) below /soc in the device tree." \
+		"Take the device tree that comes with the distribution's kernel"
+}
+
+# All else is of no use there.
+is_pi_5() {
+	is_compatible "$tree" brcm,bcm2712 || return
+	problem "A Pi 5 has another DMA controller, and its pins hang on another chip, RP1: the labs were not made for it." \
+		"Take an earlier Pi, or the emulated one, on a PC: $(first_command)"
 }
 
 read_mask() {
@@ -256,7 +258,8 @@ missing_nodes() {
 	elif ! has_line; then
 		problem "$text: $firmware/config.txt has no line dtoverlay=dma-labs." "$(how_to_have_nodes)"
 	else
-		problem "$text: the overlay is installed, and was not there at the last boot." 'sudo reboot'
+		problem "$text: the overlay is installed, and was not there at the last boot." 'sudo reboot' \
+			'Was that done? What stands in config.txt below [pi4], say, is for that board only: move it below [all].'
 	fi
 }
 
@@ -489,13 +492,19 @@ where_the_command_line_is() {
 	fi
 }
 
+# Whether /dev/mem gives root registers that a driver has claimed: not every kernel is strict.
+reaches_engine() {
+	[ -n "$relaxed$engine_seen" ] || [ "$(option CONFIG_IO_STRICT_DEVMEM)" = no ] ||
+		[ "$(option CONFIG_STRICT_DEVMEM)" = no ]
+}
+
 the_tests() {
 	complete=$engine_known
 	command -v busybox >/dev/null || {
 		complete=''
 		note 'Without busybox, test.sh skips what stops the engine: sudo apt install busybox'
 	}
-	[ -n "$relaxed$engine_seen" ] || {
+	reaches_engine || {
 		complete=''
 		note "Without iomem=relaxed on the kernel's command line ($(where_the_command_line_is)), test.sh skips what stops the engine."
 	}
@@ -507,13 +516,14 @@ the_tests() {
 		;;
 	*) unseen 'Whether the kernel has kprobe events: without them test.sh skips some. Root may see.' ;;
 	esac
-	[ -z "$complete" ] || ok "Nothing is in the way of a test: sudo ./test.sh in a lab's folder."
+	[ -z "$complete" ] || [ "$problems" -gt 0 ] || ok "Nothing is in the way of a test: sudo ./test.sh in a lab's folder."
 }
 
 # ---- all of it -------------------------------------------------------------------------------
 
 examine_pi() {
 	free=0 mask=0 engine_known=yes engine_seen=''
+	! is_pi_5 || return 0
 	the_clock
 	the_compiler
 	if the_controller; then

@@ -189,13 +189,14 @@ tool() {
 	chmod +x "$work/bin/$1"
 }
 
-# What a Pi has of programs, and nothing that this machine has besides.
+# What a Pi has of programs, and nothing that this machine has besides. What is in /usr/sbin is not
+# found, as after su.
 make_tools() {
 	rm -rf "${work:?}/bin"
 	mkdir "$work/bin"
-	for program in awk basename busybox cat chmod cp cut date depmod df dirname dtc env find fold grep groupadd \
-		groupdel head ls make mkdir mktemp mv od readlink realpath rm rmdir sed sh sort sync tail tr usermod wc zcat; do
-		path=$(command -v "$program") || path=$(command -v true)
+	for program in awk basename busybox cat chmod cp cut date depmod df dirname dtc env find fold grep \
+		head ls make mkdir mktemp mv od readlink realpath rm rmdir sed sh sort sync tail tr wc zcat; do
+		path=$(command -v "$program") || path=/bin/true
 		ln -s "$path" "$work/bin/$program"
 	done
 	tool uname <<-EOF
@@ -304,7 +305,16 @@ no_headers() {
 	rm -r "${pi:?}/lib/modules/$running/build"
 	give etc/os-release 'VERSION_CODENAME=bullseye\n'
 	running=6.6.31+rpt-rpi-v8
-	broken 'There are no kernel headers' 'sudo apt install raspberrypi-kernel-headers'
+	broken 'There are no kernel headers' 'sudo apt install raspberrypi-kernel-headers' || return
+	running=6.6.31-v8+
+	a_pi
+	rm -r "${pi:?}/lib/modules/$running/build"
+	running=6.6.31+rpt-rpi-v8
+	broken 'There are no kernel headers' 'by rpi-update, or one of your own' || return
+	CC='gcc -pipe' && export CC
+	good_folder && got=0 || got=1
+	unset CC
+	return "$got"
 }
 
 other_headers() {
@@ -350,10 +360,16 @@ two_widths() {
 overlay_not_loaded() {
 	a_pi
 	rm -r "${pi:?}"/proc/device-tree/soc/dma-*
-	broken 'the overlay is installed, and was not there at the last boot' 'sudo reboot' || return
+	examine
+	problem 'the overlay is installed, and was not there at the last boot' 'sudo reboot' &&
+		says 1 'below [pi4], say, is for that board only' || return
+	a_pi
 	rm -r "${pi:?}"/proc/device-tree/soc/dma-*
 	give boot/firmware/config.txt '#dtoverlay=dma-labs\n'
-	broken 'config.txt has no line dtoverlay=dma-labs' 'sudo make install' || return
+	examine
+	problem 'config.txt has no line dtoverlay=dma-labs' 'sudo make install' || return
+	! grep -q 'Nothing is in the way' "$work/out" || fail "Without the nodes, no test runs: $(cat "$work/out")" || return
+	a_pi
 	rm -r "${pi:?}"/proc/device-tree/soc/dma-* "$pi/boot/firmware/overlays/dma-labs.dtbo"
 	broken 'dma-labs.dtbo is not there' 'sudo make install'
 }
@@ -381,9 +397,21 @@ other_pis() {
 	examine
 	says 0 'bounce buffers' '40-bit channels' || return
 	a_pi
-	rm -r "${pi:?}"/proc/device-tree/soc/dma@*
+	rm -r "${pi:?}"/proc/device-tree/soc/dma*
 	give proc/device-tree/compatible 'raspberrypi,5-model-b\0000brcm,bcm2712\0000'
 	broken 'A Pi 5 has another DMA controller' 'Take an earlier Pi'
+}
+
+not_strict() {
+	a_pi
+	give proc/cmdline 'root=/dev/mmcblk0p2\n'
+	examine
+	says 0 'note Without iomem=relaxed' || return
+	for option in IO_STRICT_DEVMEM STRICT_DEVMEM; do
+		give "boot/config-$running" "CONFIG_KPROBE_EVENTS=y\n# CONFIG_$option is not set\n"
+		examine
+		says 0 'Nothing is in the way of a test' || return
+	done
 }
 
 # The host: what pi/setup looks for is not there.
@@ -460,13 +488,32 @@ installs_on_debian() {
 keeps_lines() {
 	a_bare_pi 'a=1'
 	install && echo 'b=2' >>"$pi/boot/firmware/config.txt" && install -u || return
-	[ "$(cat "$pi/boot/firmware/config.txt")" = "$(printf 'a=1\nb=2')" ] ||
-		fail "config.txt: $(cat "$pi/boot/firmware/config.txt")" || return
+	config_is 'a=1\nb=2' || return
 	a_bare_pi 'a=1\ndtoverlay=dma-labs\nb=2'
 	install && grep -q 'in line 2, which you wrote' "$work/out" || fail "$(cat "$work/out")" || return
-	install -u
-	[ "$(cat "$pi/boot/firmware/config.txt")" = "$(printf 'a=1\ndtoverlay=dma-labs\nb=2')" ] ||
+	install -u && config_is 'a=1\ndtoverlay=dma-labs\nb=2' || return
+	a_bare_pi 'a=1\n[pi4]\r\ndtoverlay=dma-labs\n'
+	install || return
+	grep -q 'in line 3, below \[pi4\], which you wrote' "$work/out" || fail "$(cat "$work/out")"
+}
+
+config_is() {
+	[ "$(cat "$pi/boot/firmware/config.txt")" = "$(printf '%b' "$1")" ] ||
 		fail "config.txt: $(cat "$pi/boot/firmware/config.txt")"
+}
+
+# The card may be in a PC meanwhile, whose editor writes other ends of lines; our last line may
+# be lost. What is added is for every board, whatever section the file ended in.
+keeps_edited_lines() {
+	a_bare_pi 'a=1\n[pi4]\nb=2\n'
+	install && sed -i 's/$/\r/' "$pi/boot/firmware/config.txt" && printf 'c=3\r\n' >>"$pi/boot/firmware/config.txt" &&
+		install && install -u || return
+	tr -d '\r' <"$pi/boot/firmware/config.txt" >"$work/config"
+	mv "$work/config" "$pi/boot/firmware/config.txt"
+	config_is 'a=1\n[pi4]\nb=2\n[all]\nc=3' || return
+	a_bare_pi 'a=1\n'
+	install && sed -i '/dma-labs: end/d' "$pi/boot/firmware/config.txt" && echo '[pi4]' >>"$pi/boot/firmware/config.txt" &&
+		install -u && config_is 'a=1\n[pi4]'
 }
 
 # A module is what a .ko says of itself.
@@ -481,8 +528,12 @@ installs_modules() {
 		grep -q "depmod was called: -b $pi $running" "$work/out" || fail "$(cat "$work/out")" || return
 	grep -qx 'blacklist dma_m2m' "$pi/etc/modprobe.d/dma-labs.conf" || fail 'It would be loaded at boot.' || return
 	rm "$book"/labs/*/dma_m2m.ko "$book"/labs/*/*/dma_sg_driver.ko
-	install -u
-	[ ! -e "$pi/lib/modules/$running/updates" ] || fail "$(find "$pi/lib/modules/$running/updates") is left."
+	mkdir "$pi/lib/modules/6.6.20"
+	cp -r "$pi/lib/modules/$running/updates" "$pi/lib/modules/6.6.20"
+	install -u || return
+	for left in "$pi/lib/modules/$running/updates" "$pi/lib/modules/6.6.20"; do
+		[ ! -e "$left" ] || fail "$(find "$left") is left." || return
+	done
 }
 
 # refuses_install WORDS [-u]: and nothing has changed.
@@ -497,46 +548,80 @@ refuses_install() {
 
 install_refuses() {
 	a_bare_pi ''
-	refuses 'this is no Raspberry Pi' env PATH="$work/bin" "$book/pi/install" || return
-	refuses 'this is no Raspberry Pi' env PATH="$work/bin" "$book/pi/install" -u || return
 	rm "$work/bin/dtc"
 	refuses_install 'there is no dtc.*sudo apt install device-tree-compiler' || return
 	a_bare_pi ''
 	rm "$pi/boot/firmware/config.txt"
 	refuses_install 'is the boot partition mounted' || return
+	give boot/config.txt 'The file you are looking for has moved to /boot/firmware/config.txt\n'
+	refuses_install 'is the boot partition mounted' || return
 	rm "$pi/proc/device-tree/model"
 	refuses_install 'this is no Raspberry Pi' || return
+	refuses_install 'this is no Raspberry Pi' -u || return
 	a_bare_pi ''
-	install
+	give proc/device-tree/compatible 'raspberrypi,5-model-b\0000brcm,bcm2712\0000'
+	refuses_install 'a Pi 5 has another DMA controller' || return
+	a_bare_pi ''
+	install || return
 	give proc/modules 'dma_m2m 16384 1 - Live 0x0\n'
 	refuses_install 'dma_m2m is in use.*Nothing has been removed' -u
 }
 
-# on_firmware OPTIONS COMMAND...: with a boot partition of its own.
-on_firmware() {
-	options=$1
-	shift
+# on_small FOLDER STATE CONFIG COMMAND...: with a small file system of its own there, which has a
+# config.txt, and is full or may only be read.
+on_small() {
 	as_root=-r
 	[ "$(id -u)" -ne 0 ] || as_root=''
 	# shellcheck disable=SC2016,SC2086 # for the inner shell; a flag or none
 	unshare -m $as_root sh -c '
-		mount -t tmpfs -o size=16k tmpfs "$1" && echo a=1 >"$1/config.txt" && mkdir "$1/overlays" || exit 99
+		mount -t tmpfs -o size=16k tmpfs "$1" && printf "%b" "$3" >"$1/config.txt" && mkdir "$1/overlays" &&
+			echo old >"$1/overlays/dma-labs.dtbo" || exit 99
 		[ "$2" != full ] || dd if=/dev/zero of="$1/kernel.img" bs=4k 2>/dev/null
 		[ "$2" != ro ] || mount -o remount,ro "$1" || exit 99
-		shift 2
-		"$@"' sh "$pi/boot/firmware" "$options" "$@"
+		folder=$1
+		shift 3
+		"$@" && got=0 || got=$?
+		find "$folder" ! -name kernel.img >&3
+		cat "$folder/overlays/dma-labs.dtbo" >&3
+		exit "$got"' sh "$@" 3>"$work/small"
+}
+
+# full_is_told FOLDER CONFIG: and nothing there has changed, nor anything else.
+full_is_told() {
+	folder=$pi/$1
+	mkdir -p "$folder"
+	listing >"$work/before"
+	refuses 'full? (df -h .*Nothing has been changed' \
+		on_small "$folder" full "$2" env PATH="$work/bin" ROOT="$pi" "$book/pi/install" || return
+	listing >"$work/after"
+	diff "$work/before" "$work/after" >"$work/diff" || fail "It refused, and changed: $(cat "$work/diff")" || return
+	printf '%s\n' "$folder" "$folder/config.txt" "$folder/overlays" "$folder/overlays/dma-labs.dtbo" old | sort >"$work/before"
+	sort "$work/small" | diff "$work/before" - >"$work/diff" || fail "It refused, and changed: $(cat "$work/diff")"
+}
+
+can_mount() {
+	on_small "$pi/boot/firmware" rw '' true 2>/dev/null || skip 'no namespaces here'
 }
 
 firmware_refuses() {
-	on_firmware rw true 2>/dev/null || skip 'no namespaces here' || return
 	a_bare_pi ''
+	can_mount || return
 	refuses 'may not be written to: is it mounted read-only' \
-		on_firmware ro env PATH="$work/bin" ROOT="$pi" "$book/pi/install" || return
-	refuses 'full? (df -h .*Nothing has been changed' \
-		on_firmware full env PATH="$work/bin" ROOT="$pi" "$book/pi/install"
+		on_small "$pi/boot/firmware" ro '' env PATH="$work/bin" ROOT="$pi" "$book/pi/install" || return
+	full_is_told boot/firmware 'a=1\n' && full_is_told boot/firmware 'dtoverlay=dma-labs\n'
 }
 
-plan 31
+system_is_full() {
+	a_bare_pi ''
+	can_mount || return
+	full_is_told etc/modprobe.d '' || return
+	printf 'x\0vermagic=%s SMP\0' "$running" >"$book/labs/lab-1-dma-m2m/dma_m2m.ko"
+	full_is_told "lib/modules/$running/updates" '' && got=0 || got=1
+	rm "$book/labs/lab-1-dma-m2m/dma_m2m.ko"
+	return "$got"
+}
+
+plan 34
 step "emulated Pis, broken on purpose, are started" start_guests
 make_book
 step "a good Pi has no problem" good_folder
@@ -548,13 +633,16 @@ step "a 64-bit kernel under a 32-bit system" two_widths
 step "the overlay is not loaded, not named, not there" overlay_not_loaded
 step "a user who is not in the group, or not since the login" not_in_group
 step "Raspberry Pi's own kernel, a Pi 4, a Pi 5" other_pis
+step "a kernel that does not need iomem=relaxed" not_strict
 step "a PC without QEMU" no_qemu
 step "install, twice, and uninstall: all is what it was" installs
 step "the same where Debian makes config.txt" installs_on_debian
 step "lines that a person wrote in config.txt stay" keeps_lines
+step "nothing else is lost when an editor has changed what install wrote" keeps_edited_lines
 step "modules of the running kernel are installed, and never loaded at boot" installs_modules
 step "install and uninstall refuse, and change nothing" install_refuses
 step "a boot partition that is read-only or full is told" firmware_refuses
+step "so is a full disk" system_is_full
 needs 1 step "a good emulated Pi has no problem" good_guest
 needs 1 step "no overlay" no_overlay
 needs 1 step "a node outside of /soc" outside_soc

@@ -35,14 +35,21 @@ package() {
 	esac
 }
 
-# install_headers OPTION: the command.
+# install_headers OPTION: the commands. A name that ends in a plus is, since bookworm, no
+# package's.
 install_headers() {
-	echo "sudo apt install $1$(package)"
-}
-
-no_package() {
-	echo "If apt knows no such package (any more): sudo apt update && sudo apt full-upgrade,"
-	echo "then sudo reboot, and make again: it names the new kernel's."
+	case $(package) in
+	linux-headers-*+)
+		echo "The + says that this kernel is by rpi-update, or one of your own: apt has no headers for it."
+		echo "Back to the system's own: sudo apt install --reinstall raspi-firmware, then sudo reboot."
+		echo "For one of your own: make KDIR=/path/to/its/source"
+		;;
+	*)
+		echo "sudo apt install $1$(package)"
+		echo "If apt knows no such package: sudo apt update, and again. If it does not know it any more:"
+		echo "sudo apt full-upgrade, then sudo reboot, and make again: it names the new kernel's."
+		;;
+	esac
 }
 
 # What stands behind the version tells which of a system's kernels it is: ...-rpi-v8.
@@ -75,10 +82,9 @@ not_there() {
 			"Was there an upgrade? Start the new kernel: sudo reboot"
 	elif [ -h "$kdir" ]; then
 		problem "$kdir leads to $(readlink "$kdir"), which is not there." \
-			"$(install_headers '--reinstall ')" "$(no_package)"
+			"$(install_headers '--reinstall ')"
 	else
-		problem "There are no kernel headers for Linux $release, which runs: no $own." \
-			"$(install_headers '')" "$(no_package)"
+		problem "There are no kernel headers for Linux $release, which runs: no $own." "$(install_headers '')"
 	fi
 }
 
@@ -98,7 +104,7 @@ own_headers() {
 	'') problem "The kernel headers in $own are not whole." "$(install_headers '--reinstall ')" ;;
 	*)
 		problem "The kernel headers in $own are those of Linux $others, and $release runs." \
-			"$(install_headers '--reinstall ')" "$(no_package)"
+			"$(install_headers '--reinstall ')"
 		;;
 	esac
 }
@@ -115,7 +121,8 @@ tool() {
 
 # What the programs here are made for: aarch64-..., arm-....
 userland() {
-	"$compiler" -dumpmachine 2>/dev/null || dpkg --print-architecture 2>/dev/null || true
+	# shellcheck disable=SC2086 # ccache gcc, say
+	$compiler -dumpmachine 2>/dev/null || dpkg --print-architecture 2>/dev/null || true
 }
 
 # The kernel's name for it, and the compiler's and dpkg's.
@@ -139,7 +146,7 @@ firmware=/boot/firmware
 [ -e "$ROOT$firmware/config.txt" ] || [ ! -e "$ROOT/boot/config.txt" ] || firmware=/boot
 status=0
 tool make make
-tool "$compiler" 'gcc libc6-dev'
+tool "${compiler%% *}" 'gcc libc6-dev'
 if [ "$kdir" != "$own" ]; then
 	other_headers
 elif [ -n "${ARCH-}${CROSS_COMPILE-}" ] || same_width; then
