@@ -39,6 +39,7 @@ bails_out() { closes 1 '1 passed, 2 failed' bails bails_late; }
 dies() { closes 1 '0 passed, 1 failed' dies; }
 dies_late() { closes 1 '2 passed, 1 failed' dies_late; }
 dies_mute() { closes 1 '2 passed, 1 failed' mute good; }
+takes_all_along() { closes 1 '0 passed, 2 failed' takes_along takes_along; }
 lies() { closes 1 '0 passed, 2 failed' lies; }
 
 half_a_line() { closes 1 '2 passed, 1 failed' half_a_line; }
@@ -63,6 +64,23 @@ shows_all() {
 	cmp -s "$work/right" "$work/out" || fail "It printed: $(cat "$work/out")"
 }
 
+# Each waits until the other has begun.
+side_by_side() {
+	[ "$(nproc)" -gt 1 ] || skip 'there is one processor' || return
+	rm -f "$work/left.here" "$work/right.here"
+	closes 0 '2 passed, 0 failed' left right
+}
+
+# What two print at once is not mixed, whichever ends first.
+one_after_the_other() {
+	[ "$(nproc)" -gt 1 ] || skip 'there is one processor' || return
+	side_by_side || return
+	grep -v ' begins$\|^==> 2 files\|^$\|passed' "$work/out" | sed "s|$work/||" >"$work/blocks"
+	awk '/^==>/ { name = $2; sub(/.sh$/, "", name) } /^# / && $2 != name { exit 1 }' "$work/blocks" ||
+		fail "Mixed: $(cat "$work/blocks")" || return
+	[ "$(wc -l <"$work/blocks")" -eq 8 ] || fail "Not all: $(cat "$work/blocks")"
+}
+
 by_name() {
 	mkdir -p "$work/top/tests"
 	cp tests/run "$work/top/tests"
@@ -81,6 +99,8 @@ test_file bails 'echo Bail out! no hope; exit 1'
 test_file bails_late 'echo 1..1; echo ok 1 - a; echo Bail out! no hope'
 test_file plans_twice 'echo 1..2; echo 1..2; echo ok 1 - a; echo ok 2 - b'
 test_file dies 'echo 1..2; kill -SEGV $$'
+# shellcheck disable=SC2016 # for that script to expand
+test_file takes_along 'read -r _ _ _ parent _ </proc/$PPID/stat; kill -KILL $parent'
 test_file dies_late 'echo 1..2; echo ok 1 - a; echo ok 2 - b; kill -SEGV $$'
 test_file mute 'exit 1'
 test_file lies 'echo 1..1; echo not ok 1 - a'
@@ -89,7 +109,14 @@ test_file says_status 'echo 1..1; echo ok 1 - a; echo status 0; exit 1'
 test_file skips 'echo 1..2; echo ok 1 - a; echo "ok 2 - b # SKIP none here"'
 test_file skips_all 'echo "# no emulator here"; exit 4'
 
-plan 18
+for this in left right; do
+	[ $this = left ] && other=right || other=left
+	test_file $this "echo 1..1; : >$work/$this.here; echo '# $this'
+		timeout 30 sh -c 'until [ -e $work/$other.here ]; do sleep 0.1; done' || exit
+		echo ok 1 - a"
+done
+
+plan 21
 step "a test that passes is counted as it says" passing
 step "a failure is counted, and is the exit status" failing
 step "the counts of several files are added up" several
@@ -100,6 +127,7 @@ step "a wrong number is a failure" wrong_number
 step "giving up is a failure" bails_out
 step "a script that died is a failure" dies
 step "so it is when all its tests passed" dies_late
+step "so it is when it takes the runner along" takes_all_along
 step "so it is when it printed nothing, and the others run all the same" dies_mute
 step "a failed test and a status that says it passed are two" lies
 step "a test that is not there is told" not_there
@@ -107,5 +135,7 @@ step "a last line without an end hides no status" half_a_line
 step "a test cannot print its status" false_status
 step "what is skipped is told, and is no failure" skipping
 step "all that a test prints is shown, the totals are alone on the last line" shows_all
+step "files run side by side" side_by_side
+step "what each prints is shown as a whole" one_after_the_other
 step "without a name, all the tests run" by_name
 finish
