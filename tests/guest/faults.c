@@ -4,8 +4,6 @@
  * must see it, too: fault= chooses which. Most of them take a debug kernel.
  */
 
-#include <linux/completion.h>
-#include <linux/delay.h>
 #include <linux/dma-mapping.h>
 #include <linux/dmaengine.h>
 #include <linux/list.h>
@@ -119,11 +117,15 @@ static void list_deleted_twice(void)
 	list_del(&entry);
 }
 
+static void rings(struct timer_list *timer)
+{
+}
+
 static void timer_freed(void)
 {
 	struct timer_list *timer = kzalloc(sizeof(*timer), GFP_KERNEL);
 
-	timer_setup(timer, NULL, 0);
+	timer_setup(timer, rings, 0);
 	mod_timer(timer, jiffies + 1000 * HZ);
 	kfree(timer);
 }
@@ -191,10 +193,11 @@ static void unlocked_twice(void)
 	mutex_unlock(&first);
 }
 
+/* It may sleep, and mostly does not. */
 static void sleeps_under_spinlock(void)
 {
 	spin_lock(&spin);
-	msleep(1);
+	kfree(kmalloc(24, GFP_KERNEL));
 	spin_unlock(&spin);
 }
 

@@ -863,13 +863,14 @@ static int killed(char **args)
 	return EXIT_FAILURE;
 }
 
-/* reopen TIMES: nothing of it may stay behind. */
+/* reopen TIMES: nothing of it may stay behind. Each has the time that others have. */
 static int reopen(char **args)
 {
 	int times = count_of(args[0]);
 	struct file f;
 
 	while (times--) {
+		alarm(20);
 		f = open_and_map();
 		f.src[0] = 1;
 		unmap_and_close(&f);
