@@ -26,7 +26,7 @@ static volatile int zero;
 
 static void warning(void)
 {
-	WARN(1, "a warning on purpose\n");
+	WARN(1, "on purpose\n");
 }
 
 static void null_pointer(void)
