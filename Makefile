@@ -46,7 +46,7 @@ export LAB SOLUTION BOARD KERNEL TEXT PAPER
 #: What test and shell take, and demo:
 #:   KERNEL=6.12            another Debian kernel (default: your release's)
 #:   KERNEL=debug           yours, built with all that finds a driver's mistakes
-#:   BOARD=raspi3b          the board
+#:   BOARD=raspi2b          a 32-bit board (default: raspi3b)
 # Lines with a + are not for a handout.
 help:
 	@sed -n 's/^#[:$(if $(wildcard solutions),+)] \{0,1\}//p' Makefile
@@ -106,7 +106,7 @@ bench:
 # The tests call make as people do, not as a part of this one.
 check:
 	@$(whole) pi/setup check
-	@$(MAKE) -s build/referee build/reseed
+	@$(MAKE) -s build/referee build/reseed-arm64
 	@env -u MAKEFLAGS -u MAKELEVEL -u MFLAGS tests/run
 
 check-native:
@@ -125,6 +125,8 @@ build/referee: pi/referee.c
 	@$(CC) -O2 -Wall -Wextra -o $@.$$$$ $< && mv $@.$$$$ $@
 
 # For the guest.
-build/reseed: pi/reseed.c
+cross-arm64 = aarch64-linux-gnu-
+cross-armhf = arm-linux-gnueabihf-
+build/reseed-%: pi/reseed.c
 	@mkdir -p build
-	@aarch64-linux-gnu-gcc -O2 -Wall -Wextra -static -o $@.$$$$ $< && mv $@.$$$$ $@
+	@$(cross-$*)gcc -O2 -Wall -Wextra -static -o $@.$$$$ $< && mv $@.$$$$ $@
