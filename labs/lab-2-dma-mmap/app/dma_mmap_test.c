@@ -386,7 +386,7 @@ static int refuses_mapping(int fd, const struct bad_mapping *bad)
 static int refuses_bad_mappings(void)
 {
 	static const char range[] = "vma->vm_pgoff and vma_pages()";
-	static const char private[] = "is_cow_mapping()";
+	static const char private[] = "VM_MAYSHARE in vma->vm_flags";
 	const off_t last = BOTH - page;
 	const struct bad_mapping bad[] = {
 		{ "more than there is", BOTH + page, 0, RDWR, MAP_SHARED, ENXIO, range },
