@@ -10,13 +10,14 @@ PAPER ?=
 export LAB SOLUTION BOARD KERNEL TEXT PAPER
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test watch shell doctor install uninstall diff handout skeletons bench book transcripts check check-native check-fresh clean
+.PHONY: help demo test watch shell doctor install uninstall diff handout skeletons bench book transcripts check matrix check-native check-fresh clean
 
 #: The DMA labs: drivers for a Raspberry Pi, emulated or real.
 #:
 #+   make demo [TEXT=...]   from nothing to a copy by DMA on the emulated Pi:
 #+                          installs what is missing, builds, boots, shows
 #+   make check             every test of the workbook
+#+   make matrix            the labs on each kernel and board, a table for the README
 #+   make check-native      the labs on a whole Debian on the emulated Pi (as root)
 #+             ARCH=armhf   a 32-bit one
 #+   make check-fresh       demo and check in bare Debian 12 and 13 (as root)
@@ -44,9 +45,9 @@ export LAB SOLUTION BOARD KERNEL TEXT PAPER
 #: What test takes:
 #:   FRESH=1                a Pi that boots, not one that was saved after it had
 #: What test and shell take, and demo:
-#:   KERNEL=6.12            another Debian kernel (default: your release's)
+#:   KERNEL=6.12            another Debian kernel, or newest (default: your release's)
 #:   KERNEL=debug           yours, built with all that finds a driver's mistakes
-#:   BOARD=raspi3b          the board
+#:   BOARD=raspi2b          a 32-bit board (default: raspi3b)
 # Lines with a + are not for a handout.
 help:
 	@sed -n 's/^#[:$(if $(wildcard solutions),+)] \{0,1\}//p' Makefile
@@ -106,8 +107,12 @@ bench:
 # The tests call make as people do, not as a part of this one.
 check:
 	@$(whole) pi/setup check
-	@$(MAKE) -s build/referee build/reseed
+	@$(MAKE) -s build/referee build/reseed-arm64
 	@env -u MAKEFLAGS -u MAKELEVEL -u MFLAGS tests/run
+
+matrix:
+	@$(whole) KERNEL=newest BOARD=raspi2b pi/setup check
+	@tests/matrix
 
 check-native:
 	@$(whole) pi/setup native
@@ -125,6 +130,8 @@ build/referee: pi/referee.c
 	@$(CC) -O2 -Wall -Wextra -o $@.$$$$ $< && mv $@.$$$$ $@
 
 # For the guest.
-build/reseed: pi/reseed.c
+cross-arm64 = aarch64-linux-gnu-
+cross-armhf = arm-linux-gnueabihf-
+build/reseed-%: pi/reseed.c
 	@mkdir -p build
-	@aarch64-linux-gnu-gcc -O2 -Wall -Wextra -static -o $@.$$$$ $< && mv $@.$$$$ $@
+	@$(cross-$*)gcc -O2 -Wall -Wextra -static -o $@.$$$$ $< && mv $@.$$$$ $@

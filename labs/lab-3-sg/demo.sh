@@ -19,8 +19,11 @@ run 'head -c 2097152 /dev/urandom > /tmp/random'
 run './app/dma_sg_app /tmp/random'
 run "grep 'DMA IRQ' /proc/interrupts"
 
-say 'On huge pages.'
-run './app/dma_sg_app -H /tmp/random'
+# Most 32-bit kernels have none.
+if [ -e /sys/kernel/mm/transparent_hugepage ]; then
+	say 'On huge pages.'
+	run './app/dma_sg_app -H /tmp/random'
+fi
 
 say 'Five bytes off: what is only in part a cache line, and a cut word, is the CPU'"'"'s.'
 run './app/dma_sg_app -o 5 /tmp/random'

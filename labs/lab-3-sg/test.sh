@@ -61,10 +61,14 @@ works_again() {
 # What dma_map_sgtable() is given: the entries of a table, offset and length of the
 # first; and the first one's bus address, as dma_unmap_sgtable() finds it. See struct
 # sg_table, and struct scatterlist: page_link, offset, length, dma_address.
+# shellcheck disable=SC2016 # for the kernel to expand
 table_probes() {
-	cat <<-'EOF'
-		p:dma_labs/table dma_map_sgtable direction=$arg3:u32 entries=+12($arg2):u32 offset=+8(+0($arg2)):u32 length=+12(+0($arg2)):u32
-		p:dma_labs/bus dma_unmap_sg_attrs direction=$arg4:u32 bus=+16($arg2):x64
+	long=8 bus='+16($arg2):x64'
+	! is_32_bit || long=4
+	! is_32_bit || bus_is_64_bit || bus='+12($arg2):x32'
+	cat <<-EOF
+		p:dma_labs/table dma_map_sgtable direction=\$arg3:u32 entries=+$((long + 4))(\$arg2):u32 offset=+$long(+0(\$arg2)):u32 length=+$((long + 4))(+0(\$arg2)):u32
+		p:dma_labs/bus dma_unmap_sg_attrs direction=\$arg4:u32 bus=$bus
 	EOF
 }
 
@@ -73,7 +77,7 @@ table_probes() {
 watch() {
 	can_witness || return
 	if ! grep -q dma_labs/table "$tracing/kprobe_events"; then
-		table_probes >>"$tracing/kprobe_events" && echo 1 >"$instance/events/dma_labs/enable"
+		table_probes | for_this_kernel >>"$tracing/kprobe_events" && echo 1 >"$instance/events/dma_labs/enable"
 	fi
 	calls=$work/$1.calls
 	said=$work/$1.said

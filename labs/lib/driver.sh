@@ -113,12 +113,15 @@ by the cookie, after dmaengine_terminate_sync() and before the memory is given b
 
 # ---- processes that the driver keeps waiting --------------------------------
 
-# soon COMMAND...: true within 20 s, where milliseconds are expected.
+# soon COMMAND...: true within 20 s, where milliseconds are expected; on a debug kernel,
+# which may be ten times as slow, in a minute more.
 soon() {
 	tries=0
+	most=40
+	[ ! -e /sys/kernel/debug/kmemleak ] || most=120
 	until "$@"; do
 		tries=$((tries + 1))
-		[ "$tries" -lt 40 ] || return
+		[ "$tries" -lt "$most" ] || return
 		sleep "0.$((tries < 20 ? 1 : 9))"
 	done
 }

@@ -34,11 +34,41 @@ witness_probes() {
 	EOF
 }
 
+is_32_bit() {
+	case $(uname -m) in
+	arm*) ;;
+	*) return 1 ;;
+	esac
+}
+
+# A 32-bit kernel has 64-bit bus addresses when it is for memory beyond 4 GiB (LPAE), or
+# can be a guest of Xen's.
+bus_is_64_bit() {
+	case $(uname -r) in
+	*lpae* | *-v7l*) return ;;
+	esac
+	grep -q ' xen_swiotlb_map_page$' /proc/kallsyms
+}
+
+# 32-bit Linux cannot tell an argument by its number. The first four words are in
+# registers, the others on the stack; what is of 64 bits takes two, the first of them even.
+for_this_kernel() {
+	# shellcheck disable=SC2016 # for the kernel to expand
+	script='s/$arg1/%r0/g; s/$arg2/%r1/g; s/$arg3/%r2/g; s/$arg4/%r3/g; s/$arg5/$stack0/g'
+	! bus_is_64_bit || script="
+		/ dma_unmap_page_attrs /{ s/\$arg3/\$stack0/; s/\$arg4/\$stack1/ }
+		/ dma_free_attrs /s/\$arg4/\$stack0/
+		/ dma_mmap_attrs /{ s/\$arg4/\$stack0/; s/\$arg5/\$stack2/ }
+		/_memcpy /{ s/\$arg2/%r2/; s/\$arg3/\$stack0/; s/\$arg4/\$stack2/; s/\$arg5/\$stack3/ }
+		$script"
+	if is_32_bit; then sed "$script"; else cat; fi
+}
+
 witness_start() {
 	[ -e "$tracing/kprobe_events" ] ||
 		mount -t tracefs tracefs "$tracing" 2>/dev/null || return 1
 	! grep -q dma_labs "$tracing/kprobe_events" || witness_stop
-	witness_probes >>"$tracing/kprobe_events" 2>/dev/null || return 1
+	witness_probes | for_this_kernel >>"$tracing/kprobe_events" 2>/dev/null || return 1
 	mkdir "$instance" && echo 1 >"$instance/events/dma_labs/enable"
 }
 

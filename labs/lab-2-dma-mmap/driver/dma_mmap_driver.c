@@ -152,7 +152,7 @@ static int dma_mmap_release(struct inode *inode, struct file *file)
  * Return -EPERM for an executable one; mprotect() must not make it executable
  * later, and gets -EACCES: by an operation of the vma (vm_ops).
  *
- * See is_cow_mapping(), VM_EXEC, struct vm_operations_struct.
+ * See VM_MAYSHARE, VM_EXEC, struct vm_operations_struct.
  * Chapter: Lab 2, what mmap() must refuse.
  */
 static int dma_mmap_restrict(struct vm_area_struct *vma)

@@ -165,7 +165,7 @@ static const struct vm_operations_struct dma_mmap_vm_ops = {
 /* A store into a private mapping would go to a copy of the page. */
 static int dma_mmap_restrict(struct vm_area_struct *vma)
 {
-	if (is_cow_mapping(vma->vm_flags))
+	if (!(vma->vm_flags & VM_MAYSHARE))
 		return -EINVAL;
 	if (vma->vm_flags & VM_EXEC)
 		return -EPERM;
