@@ -36,7 +36,7 @@
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 #define PAGE		4096UL
 #define PAGES		1024UL		/* in the arena: two windows of lab 3 */
-#define ARENA		((uintptr_t)0x40000000)
+#define ARENA		((uintptr_t)0x100000000)	/* a heap begins up to a GiB behind the program */
 #define FILE_PAGES	256UL		/* what is mapped behind them is not there */
 #define BOTH		(2UL * DMA_MMAP_SIZE)
 #define M2M_SIZE	65536UL
@@ -848,7 +848,7 @@ static void do_write(void)
 	size_t count = some_length(2 * M2M_SIZE);
 	size_t len = count < M2M_SIZE ? count : M2M_SIZE;
 	__u64 from = good_address(len, PROT_READ, false);
-	bool odd = pos < 0 || pos + 0x7ffff000 < 0 || (ssize_t)count < 0;
+	bool odd = pos < 0 || pos > INT64_MAX - 0x7ffff000 || (ssize_t)count < 0;
 	bool reached = !odd && len && mode_of(slot) != O_RDONLY && in_user_space(from, count);
 	ssize_t ret;
 
@@ -908,7 +908,7 @@ static void do_read(void)
 	size_t len = pos < 0 ? 0 : left_at(pos, count);
 	__u64 to = good_address(len, PROT_READ | PROT_WRITE, false);
 	struct around a = around(to, len);
-	bool odd = pos < 0 || pos + 0x7ffff000 < 0 || (ssize_t)count < 0;
+	bool odd = pos < 0 || pos > INT64_MAX - 0x7ffff000 || (ssize_t)count < 0;
 	bool whole = in_user_space(to, count) && all(to, len, PROT_WRITE, false);
 	ssize_t ret;
 
@@ -1184,9 +1184,20 @@ static void be_child(__u64 number)
 	_exit(0);
 }
 
+/* What is open here stays so, whatever another process closes; or is no longer held. */
+static void hold(bool *files, bool keep)
+{
+	for (int file = 0; file < FILES; file++) {
+		if (keep)
+			files[file] = in_use(file);
+		shared->files[file].held += keep ? files[file] : -files[file];
+	}
+}
+
 static void do_fork(void)
 {
 	__u64 number = random64();
+	bool files[FILES];
 	int status;
 	pid_t pid;
 
@@ -1194,6 +1205,7 @@ static void do_fork(void)
 		return;
 	doing("fork", 0, 0, 0, 0, 0, 0);
 	shared->forks++;
+	hold(files, true);
 	fflush(stdout);
 	pid = fork();
 	if (pid < 0)
@@ -1202,6 +1214,7 @@ static void do_fork(void)
 		be_child(number);
 	if (waitpid(pid, &status, 0) != pid)
 		die("waitpid");
+	hold(files, false);
 	if (WIFSIGNALED(status) && WTERMSIG(status) != SIGKILL)
 		found("Signal %d killed a process.", WTERMSIG(status));
 	if (WIFEXITED(status) && WEXITSTATUS(status))
@@ -1233,8 +1246,7 @@ static void let_go(void)
 		found("Signal %d killed a process that held mappings.", WTERMSIG(status));
 	if (WEXITSTATUS(status))
 		_exit(WEXITSTATUS(status));
-	for (int file = 0; file < FILES; file++)
-		shared->files[file].held -= holder.files[file];
+	hold(holder.files, false);
 	holder.pid = 0;
 }
 
@@ -1249,10 +1261,7 @@ static void do_hold(void)
 		return;
 	}
 	doing("fork of a process that holds", 0, 0, 0, 0, 0, 0);
-	for (int file = 0; file < FILES; file++) {
-		holder.files[file] = in_use(file) && !shared->files[file].held;
-		shared->files[file].held += holder.files[file];
-	}
+	hold(holder.files, true);
 	if (pipe2(ends, O_CLOEXEC))
 		die("pipe2");
 	fflush(stdout);
