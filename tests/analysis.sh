@@ -19,7 +19,10 @@ copies() {
 		cp -r "solutions/$lab/." "$work/labs/$lab"
 	done
 	(cd "$work" && find labs -name Kbuild -exec dirname {} +) >"$work/drivers"
-	git ls-files '*.c' | grep -vE '^solutions/|/driver/|/dma_m2m\.c|/faults\.c' >"$work/programs"
+	mkdir "$work/sources" && git ls-files 'solutions/*.c' | xargs cp -t "$work/sources"
+	find "$source/scripts/coccinelle" -name '*.cocci' -exec grep -L ocaml {} + | sort >"$work/patches"
+	[ -s "$work/patches" ] || fail "There is no semantic patch in $source." || return
+	git ls-files '*.c' | xargs grep -L '^#include <linux/module.h>' >"$work/programs"
 }
 
 # ---- the tools: each fails when its tool has something to say of the FOLDER or FILE ------
@@ -58,12 +61,10 @@ clang_analyses() {
 # The kernel's own, with the options that each asks for. Those in OCaml take a compiler of
 # it: they are about flags that are compared with 0, and one hardware's tables.
 patches_match() {
-	find "$source/scripts/coccinelle" -name '*.cocci' | sort | xargs grep -L 'ocaml' >"$work/patches"
-	[ -s "$work/patches" ] || fail "There is no semantic patch in $source." || return
 	while read -r patch; do
 		# shellcheck disable=SC2046 # a list of words
 		spatch -D report --no-show-diff --very-quiet $(sed -n 's|^// Options: ||p' "$patch") \
-			--cocci-file "$patch" "$work/$1"/*.c 2>"$work/said" </dev/null || fail "$patch: $(cat "$work/said")" || return
+			--cocci-file "$patch" --dir "$work/$1" 2>"$work/said" </dev/null || fail "$patch: $(cat "$work/said")" || return
 	done <"$work/patches" >"$work/log"
 	[ ! -s "$work/log" ] || fail "$(cat "$work/log")"
 }
@@ -92,7 +93,7 @@ drivers_by_clang() {
 }
 
 drivers_by_patches() {
-	each drivers patches_match
+	patches_match sources
 }
 
 programs_by_gcc() {
@@ -131,8 +132,9 @@ finds_self_assignment() {
 }
 
 finds_needless_check() {
-	plant check 's/^\tmisc_deregister(data);/\tif (data)\n\t\tkfree(data);/' &&
-		finds patches_match check 'NULL check before some freeing functions'
+	plant check 's/^\tmisc_deregister(data);/\tif (data)\n\t\tkfree(data);/' || return
+	grep '/ifnullfree.cocci$' "$work/patches" >"$work/one" && mv "$work/one" "$work/patches"
+	finds patches_match check 'NULL check before some freeing functions'
 }
 
 finds_in_program() {
