@@ -39,7 +39,7 @@ builds() {
 	aarch64-linux-gnu-gcc -O2 -Wall -Wextra -Werror -static -Ilabs/lab-2-dma-mmap/driver \
 		-Ilabs/lab-3-sg/driver -o "$work/fuzz" tests/guest/fuzz.c 2>"$work/out" ||
 		fail "$(cat "$work/out")" || return
-	make -s build/referee build/reseed
+	make -s build/referee
 	for lab in 1 2 3; do
 		folder=$(SOLUTION=1 pi/lab build "$lab" 2>"$work/out") || fail "$(cat "$work/out")" || return
 		find "$folder" -name '*.ko' -exec cp {} "$work" \;
