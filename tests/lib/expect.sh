@@ -25,9 +25,10 @@ refuses() {
 		fail "\"$words\" is not in what it said: $(cat "$work/out")"
 }
 
-# soon COMMAND...: within a minute, the command succeeds.
+# soon COMMAND...: in the end the command succeeds: within minutes, as the machine may have
+# other work.
 soon() {
-	for _ in $(seq 600); do
+	for _ in $(seq 3000); do
 		! "$@" || return 0
 		sleep 0.1
 	done
