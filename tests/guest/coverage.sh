@@ -5,7 +5,8 @@
 #
 # usage: coverage.sh MODULE DEVICE OPERATIONS SEED
 set -eu
-./test.sh
+failed=""
+./test.sh || failed=yes
 insmod "$(find . -name "$1.ko")" timeout_ms=60000
 chmod 666 "$2"
 shift
@@ -15,3 +16,4 @@ for counted in $(find /sys/kernel/debug/gcov -name '*.gcda' | grep /dma_); do
 	echo "counted: ${counted##*/}"
 	base64 "$counted"
 done
+[ -z "$failed" ]

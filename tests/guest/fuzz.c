@@ -36,7 +36,7 @@
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 #define PAGE		4096UL
 #define PAGES		1024UL		/* in the arena: two windows of lab 3 */
-#define ARENA		((uintptr_t)0x100000000)	/* a heap begins up to a GiB behind the program */
+#define ARENA		((uintptr_t)0x100000000)	/* beyond where a heap may be */
 #define FILE_PAGES	256UL		/* what is mapped behind them is not there */
 #define BOTH		(2UL * DMA_MMAP_SIZE)
 #define M2M_SIZE	65536UL
