@@ -10,7 +10,7 @@ PAPER ?=
 export LAB SOLUTION BOARD KERNEL TEXT PAPER
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test watch shell doctor install uninstall diff handout skeletons bench book transcripts check matrix check-native check-fresh clean
+.PHONY: help demo test watch shell doctor install uninstall diff handout skeletons bench bench-compare book transcripts check matrix check-native check-fresh clean
 
 #: The DMA labs: drivers for a Raspberry Pi, emulated or real.
 #:
@@ -29,7 +29,8 @@ export LAB SOLUTION BOARD KERNEL TEXT PAPER
 #:   sudo make uninstall    takes all of that away again
 #+   make book              the book: dma-labs.pdf, .html and .epub in build/book/
 #+             FORMAT=html  one of them; PAPER=6x9, the PDF in another size
-#+   make bench             how long it takes from saving a driver to its verdict
+#+   make bench             what copies cost the CPU, and how fast the workbook is
+#+   make bench-compare BASE=main   what the solutions cost in that revision, and now
 #:   make clean             removes build/ (the downloads stay, in the cache)
 #:
 #+ For instructors, and who changes a solution:
@@ -101,8 +102,12 @@ transcripts:
 	@book/record
 
 bench:
+	@$(whole) pi/setup book
+	@tests/bench
+
+bench-compare:
 	@$(whole) pi/setup run
-	@tests/save-to-verdict
+	@tests/bench compare "$(BASE)"
 
 # The tests call make as people do, not as a part of this one.
 check:

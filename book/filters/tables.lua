@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: GPL-2.0
 -- The columns of a table are as wide as what is in them: in HTML the browser sees to
 -- it; in LaTeX, where a table would not fit its line, each gets its share, and one of
--- five columns, which paper has no room for, becomes a list of its rows. A table that
--- fits on a page is not torn apart, nor from what introduces it.
+-- five columns, which paper has no room for, becomes a list of its rows, unless they are
+-- numbers. A table that fits on a page is not torn apart, nor from what introduces it.
 
 local fits = 60 -- characters
 local line = 80 -- characters, on paper
@@ -43,13 +43,17 @@ local function shares(widths)
 	return shared
 end
 
+local function of_numbers(tab)
+	return #tab.colspecs > 4 and tab.colspecs[#tab.colspecs][1] == 'AlignRight'
+end
+
 local function fit(tab)
 	local widths = widest(tab)
 	local sum = 0
 	for _, wide in ipairs(widths) do
 		sum = sum + wide
 	end
-	local shared = FORMAT == 'latex' and sum > fits and shares(widths)
+	local shared = FORMAT == 'latex' and sum > fits and not of_numbers(tab) and shares(widths)
 	for n, spec in ipairs(tab.colspecs) do
 		tab.colspecs[n] = { spec[1], shared and shared[n] or nil }
 	end
@@ -114,7 +118,7 @@ function Blocks(blocks)
 	for _, block in ipairs(blocks) do
 		local shared = block.t == 'Table' and fit(block)
 		if block.t == 'Table' and FORMAT == 'latex' then
-			if #block.colspecs > 4 then
+			if #block.colspecs > 4 and not of_numbers(block) then
 				list(block, out)
 				goto next
 			end

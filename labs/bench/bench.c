@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * bench: what a copy costs, as a program sees it
+ *
+ * usage: bench NAME USERS BYTES...
+ *
+ * Copies by one of the labs, or with the CPU, of each number of BYTES, by USERS threads at
+ * once, each with its own file and buffers; and prints a line of CSV for each: see
+ * bench.sh. Nanoseconds are instructions where QEMU counts them.
+ */
+
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "dma_mmap.h"
+#include "dma_sg.h"
+
+#define USERS_MAX	64
+#define HUGE		(2UL << 20)
+#define AT_MOST		500		/* operations of a size, by each user */
+#define AT_LEAST	16
+#define ENOUGH		(16UL << 20)	/* bytes, which take fewer of a large size */
+
+struct user {
+	const struct copier *copier;
+	pthread_t thread;
+	int file;
+	size_t bytes;
+	unsigned char *from, *to;	/* with an offset in their mappings */
+	unsigned char *from_map, *to_map;
+	size_t mapped;
+	unsigned int operations;
+	unsigned long descriptors;	/* of one operation */
+	uint64_t *each;			/* nanoseconds of each, if they are wanted */
+};
+
+/* @step: as much as one call copies, at most; @offset: of the destination, odd or none */
+struct copier {
+	const char *name, *device;
+	size_t step, offset;
+	int flags;			/* for its buffers */
+	void (*copy)(struct user *user, size_t at, size_t len);
+};
+
+static void die(const char *format, ...)
+{
+	va_list words;
+
+	fputs("bench: ", stderr);
+	va_start(words, format);
+	vfprintf(stderr, format, words);
+	va_end(words);
+	fputc('\n', stderr);
+	exit(EXIT_FAILURE);
+}
+
+static uint64_t now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000000000ULL + t.tv_nsec;
+}
+
+/* ---- the ways to copy --------------------------------------------------------- */
+
+/* volatile: the compiler takes no two copies for one. */
+static void *(*volatile copy_bytes)(void *to, const void *from, size_t len) = memcpy;
+
+static void by_cpu(struct user *u, size_t at, size_t len)
+{
+	copy_bytes(u->to + at, u->from + at, len);
+}
+
+static void by_write(struct user *u, size_t at, size_t len)
+{
+	if (write(u->file, u->from + at, len) != (ssize_t)len)
+		die("write() of %zu bytes: %s", len, strerror(errno));
+	u->descriptors++;
+}
+
+static void by_mmap(struct user *u, size_t at, size_t len)
+{
+	struct dma_mmap_copy copy = { .len = len };
+
+	(void)at;
+	if (ioctl(u->file, DMA_MMAP_COPY, &copy))
+		die("DMA_MMAP_COPY of %zu bytes: %s", len, strerror(errno));
+	u->descriptors++;
+}
+
+static void by_sg(struct user *u, size_t at, size_t len)
+{
+	struct dma_sg_copy copy = {
+		.src = (uintptr_t)u->from + at,
+		.dst = (uintptr_t)u->to + at,
+		.len = len,
+	};
+
+	if (ioctl(u->file, DMA_SG_COPY, &copy))
+		die("DMA_SG_COPY of %zu bytes: %s", len, strerror(errno));
+	u->descriptors += copy.descriptors;
+}
+
+static const struct copier copiers[] = {
+	{ "memcpy-user", NULL, SIZE_MAX, 0, 0, by_cpu },
+	{ "lab1-write", "/dev/dma_m2m_misc_dev", 65536, 0, 0, by_write },
+	{ "lab2-ioctl", "/dev/dma_mmap", DMA_MMAP_SIZE, 0, 0, by_mmap },
+	{ "lab3-pages", "/dev/dma_sg", SIZE_MAX, 0, 0, by_sg },
+	{ "lab3-huge", "/dev/dma_sg", SIZE_MAX, 0, MAP_HUGETLB, by_sg },
+	{ "lab3-odd", "/dev/dma_sg", SIZE_MAX, 1021, 0, by_sg },
+};
+
+/* ---- memory ------------------------------------------------------------------- */
+
+/*
+ * Pages that are touched in another order than that of their addresses do not lie one
+ * behind the other in memory: as those of a program that has run for a while.
+ */
+static void touch(unsigned char *map, size_t len, size_t page)
+{
+	size_t pages = len / page;
+	size_t stride = 0x9e3779b1 % pages | 1;
+
+	for (size_t i = 0, at = 0; i < pages; i++, at = (at + stride) % pages)
+		map[at * page] = 1;
+	for (size_t i = 0; i < len; i++)
+		map[i] = i * 251 >> 3;
+}
+
+static unsigned char *map(struct user *u)
+{
+	size_t page = u->copier->flags & MAP_HUGETLB ? HUGE : (size_t)sysconf(_SC_PAGESIZE);
+	unsigned char *map;
+
+	u->mapped = (u->bytes + u->copier->offset + page - 1) / page * page;
+	map = mmap(NULL, u->mapped, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS | u->copier->flags, -1, 0);
+	if (map == MAP_FAILED)
+		die("no memory of %zu bytes, in pages of %zu: %s", u->mapped, page, strerror(errno));
+	if (page != HUGE)
+		madvise(map, u->mapped, MADV_NOHUGEPAGE);
+	touch(map, u->mapped, page);
+	return map;
+}
+
+static void begin(struct user *u)
+{
+	u->from_map = map(u);
+	u->to_map = map(u);
+	u->from = u->from_map;
+	u->to = u->to_map + u->copier->offset;
+	if (!u->copier->device)
+		return;
+	u->file = open(u->copier->device, O_RDWR);
+	if (u->file < 0)
+		die("%s: %s", u->copier->device, strerror(errno));
+}
+
+static void end(struct user *u)
+{
+	munmap(u->from_map, u->mapped);
+	munmap(u->to_map, u->mapped);
+	if (u->copier->device)
+		close(u->file);
+}
+
+/* ---- measuring ---------------------------------------------------------------- */
+
+static void once(struct user *u)
+{
+	size_t len;
+
+	u->descriptors = 0;
+	for (size_t at = 0; at < u->bytes; at += len) {
+		len = u->bytes - at < u->copier->step ? u->bytes - at : u->copier->step;
+		u->copier->copy(u, at, len);
+	}
+}
+
+static void *repeat(void *data)
+{
+	struct user *u = data;
+	uint64_t begun = 0;
+
+	for (unsigned int i = 0; i < u->operations; i++) {
+		if (u->each)
+			begun = now();
+		once(u);
+		if (u->each)
+			u->each[i] = now() - begun;
+	}
+	return NULL;
+}
+
+/* all_at_once: and the nanoseconds that it took. */
+static uint64_t all_at_once(struct user *users, int n)
+{
+	uint64_t begun = now();
+
+	for (int i = 1; i < n; i++)
+		if (pthread_create(&users[i].thread, NULL, repeat, &users[i]))
+			die("no thread for user %d", i);
+	repeat(&users[0]);
+	for (int i = 1; i < n; i++)
+		pthread_join(users[i].thread, NULL);
+	return now() - begun;
+}
+
+/* The numbers behind the name in /proc/interrupts, of all that are called so. */
+static unsigned long interrupts(void)
+{
+	unsigned long sum = 0;
+	char line[1024], *at, *next;
+	FILE *file = fopen("/proc/interrupts", "r");
+
+	while (file && fgets(line, sizeof(line), file)) {
+		if (!strstr(line, "DMA IRQ"))
+			continue;
+		for (at = strchr(line, ':') + 1; ; at = next) {
+			unsigned long n = strtoul(at, &next, 10);
+
+			if (next == at)
+				break;
+			sum += n;
+		}
+	}
+	if (file)
+		fclose(file);
+	return sum;
+}
+
+/* Milliseconds that all processors together had something to do. */
+static double busy(void)
+{
+	unsigned long user, nice, system, idle, iowait, irq, softirq;
+	FILE *file = fopen("/proc/stat", "r");
+
+	if (!file || fscanf(file, "cpu %lu %lu %lu %lu %lu %lu %lu", &user, &nice, &system, &idle,
+			    &iowait, &irq, &softirq) != 7)
+		die("/proc/stat cannot be read");
+	fclose(file);
+	return (user + nice + system + irq + softirq) * 1000.0 / sysconf(_SC_CLK_TCK);
+}
+
+static int by_value(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* What of the sorted times as many are below, in thousandths. */
+static uint64_t quantile(const uint64_t *each, unsigned int n, unsigned int thousandths)
+{
+	return each[(n - 1) * thousandths / 1000];
+}
+
+static void measure(const struct copier *copier, size_t bytes, int n)
+{
+	static struct user users[USERS_MAX];
+	unsigned int operations = ENOUGH / bytes;
+	unsigned long irqs;
+	double was_busy;
+	uint64_t all;
+
+	operations = operations < AT_LEAST ? AT_LEAST : operations > AT_MOST ? AT_MOST : operations;
+	for (int i = 0; i < n; i++) {
+		users[i] = (struct user){ .copier = copier, .bytes = bytes, .operations = operations };
+		begin(&users[i]);
+	}
+	once(&users[0]);
+	irqs = interrupts();
+	was_busy = busy();
+	all = all_at_once(users, n);
+	was_busy = busy() - was_busy;
+	irqs = interrupts() - irqs;
+
+	users[0].each = calloc(operations, sizeof(uint64_t));
+	all_at_once(users, n);
+	qsort(users[0].each, operations, sizeof(uint64_t), by_value);
+	printf("%s,%zu,%d,%u,%.1f,%lu,%lu,%lu,%lu,%.0f,%.2f,%lu\n", copier->name, bytes, n, operations * n,
+	       (double)all / operations / n, (unsigned long)users[0].each[0],
+	       (unsigned long)quantile(users[0].each, operations, 500),
+	       (unsigned long)quantile(users[0].each, operations, 900),
+	       (unsigned long)quantile(users[0].each, operations, 990),
+	       was_busy * 1000000 / operations / n, (double)irqs / operations / n,
+	       users[0].descriptors);
+	free(users[0].each);
+	for (int i = 0; i < n; i++)
+		end(&users[i]);
+}
+
+int main(int argc, char **argv)
+{
+	const struct copier *copier = NULL;
+	int users = argc > 3 ? atoi(argv[2]) : 0;
+
+	for (size_t i = 0; argc > 1 && i < sizeof(copiers) / sizeof(copiers[0]); i++)
+		if (!strcmp(argv[1], copiers[i].name))
+			copier = &copiers[i];
+	if (!copier || users < 1 || users > USERS_MAX)
+		die("usage: bench NAME USERS BYTES...: see the top of bench.c");
+	for (int i = 3; i < argc; i++)
+		measure(copier, strtoul(argv[i], NULL, 0), users);
+	return EXIT_SUCCESS;
+}
