@@ -38,8 +38,8 @@ programs_please_checkpatch() {
 # KCFLAGS=-Werror: a warning at W=1 ends the build; C=2: sparse sees all.
 drivers_build_silently() {
 	git ls-files labs | tar -cT - | tar -xC "$work"
-	for lab in $(cd labs && echo lab-*); do
-		cp -r "solutions/$lab/." "$work/labs/$lab"
+	cp -r solutions/lab-* "$work/labs"
+	for lab in $(cd labs && echo lab-* bench); do
 		pi/kbuild "$(pi/kernel)" "$work/labs/$lab" W=1 C=2 CF=-Wsparse-error KCFLAGS=-Werror \
 			>"$work/out" 2>&1 ||
 			fail "$(cat "$work/out")" || return
@@ -61,7 +61,7 @@ functions_are_short() {
 }
 
 files_name_their_licence() {
-	git ls-files | grep -vE '\.md$|^LICENSE$|^\.|/kernel-reports$|/next-steps$|/shell-hints$|/transcripts/' | while read -r file; do
+	git ls-files | grep -vE '\.md$|^LICENSE$|^\.|/kernel-reports$|/next-steps$|/shell-hints$|/transcripts/|/measured/' | while read -r file; do
 		case $file in
 		chapter-9/*) licence=CC-BY-SA-4.0 ;;
 		*) licence=GPL-2.0 ;;

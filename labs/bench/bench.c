@@ -43,7 +43,7 @@ struct user {
 	size_t mapped;
 	unsigned int operations;
 	unsigned long descriptors;	/* of one operation */
-	uint64_t *each;			/* nanoseconds of each, if they are wanted */
+	unsigned long long *each;	/* nanoseconds of each, if they are wanted */
 };
 
 /* @step: as much as one call copies, at most; @offset: of the destination, odd or none */
@@ -66,7 +66,7 @@ static void die(const char *format, ...)
 	exit(EXIT_FAILURE);
 }
 
-static uint64_t now(void)
+static unsigned long long now(void)
 {
 	struct timespec t;
 
@@ -104,8 +104,8 @@ static void by_mmap(struct user *u, size_t at, size_t len)
 static void by_sg(struct user *u, size_t at, size_t len)
 {
 	struct dma_sg_copy copy = {
-		.src = (uintptr_t)u->from + at,
-		.dst = (uintptr_t)u->to + at,
+		.src = (unsigned long)u->from + at,
+		.dst = (unsigned long)u->to + at,
 		.len = len,
 	};
 
@@ -121,6 +121,7 @@ static const struct copier copiers[] = {
 	{ "lab3-pages", "/dev/dma_sg", SIZE_MAX, 0, 0, by_sg },
 	{ "lab3-huge", "/dev/dma_sg", SIZE_MAX, 0, MAP_HUGETLB, by_sg },
 	{ "lab3-odd", "/dev/dma_sg", SIZE_MAX, 1021, 0, by_sg },
+	{ }
 };
 
 /* ---- memory ------------------------------------------------------------------- */
@@ -149,7 +150,8 @@ static unsigned char *map(struct user *u)
 	map = mmap(NULL, u->mapped, PROT_READ | PROT_WRITE,
 		   MAP_PRIVATE | MAP_ANONYMOUS | u->copier->flags, -1, 0);
 	if (map == MAP_FAILED)
-		die("no memory of %zu bytes, in pages of %zu: %s", u->mapped, page, strerror(errno));
+		die("no memory of %zu bytes, in pages of %zu: %s", u->mapped, page,
+		    strerror(errno));
 	if (page != HUGE)
 		madvise(map, u->mapped, MADV_NOHUGEPAGE);
 	touch(map, u->mapped, page);
@@ -193,7 +195,7 @@ static void once(struct user *u)
 static void *repeat(void *data)
 {
 	struct user *u = data;
-	uint64_t begun = 0;
+	unsigned long long begun = 0;
 
 	for (unsigned int i = 0; i < u->operations; i++) {
 		if (u->each)
@@ -206,9 +208,9 @@ static void *repeat(void *data)
 }
 
 /* all_at_once: and the nanoseconds that it took. */
-static uint64_t all_at_once(struct user *users, int n)
+static unsigned long long all_at_once(struct user *users, int n)
 {
-	uint64_t begun = now();
+	unsigned long long begun = now();
 
 	for (int i = 1; i < n; i++)
 		if (pthread_create(&users[i].thread, NULL, repeat, &users[i]))
@@ -220,7 +222,7 @@ static uint64_t all_at_once(struct user *users, int n)
 }
 
 /* The numbers behind the name in /proc/interrupts, of all that are called so. */
-static unsigned long interrupts(void)
+static unsigned long dma_irqs(void)
 {
 	unsigned long sum = 0;
 	char line[1024], *at, *next;
@@ -257,15 +259,24 @@ static double busy(void)
 
 static int by_value(const void *a, const void *b)
 {
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+	unsigned long long x = *(const unsigned long long *)a, y = *(const unsigned long long *)b;
 
 	return x < y ? -1 : x > y;
 }
 
-/* What of the sorted times as many are below, in thousandths. */
-static uint64_t quantile(const uint64_t *each, unsigned int n, unsigned int thousandths)
+/* What as many of a user's sorted times are below, in thousandths. */
+static unsigned long quantile(const struct user *u, unsigned int thousandths)
 {
-	return each[(n - 1) * thousandths / 1000];
+	return u->each[(u->operations - 1) * thousandths / 1000];
+}
+
+/* Of @count copies by @n users, which took @all nanoseconds. */
+static void print_row(const struct user *u, int n, double count, double all, double busy_ms,
+		      double irqs)
+{
+	printf("%s,%zu,%d,%.0f,%.1f,%lu,%lu,%lu,%lu,%.0f,%.2f,%lu\n", u->copier->name, u->bytes, n,
+	       count, all / count, quantile(u, 0), quantile(u, 500), quantile(u, 900),
+	       quantile(u, 990), busy_ms * 1e6 / count, irqs / count, u->descriptors);
 }
 
 static void measure(const struct copier *copier, size_t bytes, int n)
@@ -274,30 +285,29 @@ static void measure(const struct copier *copier, size_t bytes, int n)
 	unsigned int operations = ENOUGH / bytes;
 	unsigned long irqs;
 	double was_busy;
-	uint64_t all;
+	unsigned long long all;
 
-	operations = operations < AT_LEAST ? AT_LEAST : operations > AT_MOST ? AT_MOST : operations;
+	if (operations < AT_LEAST)
+		operations = AT_LEAST;
+	if (operations > AT_MOST)
+		operations = AT_MOST;
 	for (int i = 0; i < n; i++) {
-		users[i] = (struct user){ .copier = copier, .bytes = bytes, .operations = operations };
+		users[i] = (struct user){
+			.copier = copier, .bytes = bytes, .operations = operations,
+		};
 		begin(&users[i]);
 	}
 	once(&users[0]);
-	irqs = interrupts();
+	irqs = dma_irqs();
 	was_busy = busy();
 	all = all_at_once(users, n);
 	was_busy = busy() - was_busy;
-	irqs = interrupts() - irqs;
+	irqs = dma_irqs() - irqs;
 
-	users[0].each = calloc(operations, sizeof(uint64_t));
+	users[0].each = calloc(operations, sizeof(unsigned long long));
 	all_at_once(users, n);
-	qsort(users[0].each, operations, sizeof(uint64_t), by_value);
-	printf("%s,%zu,%d,%u,%.1f,%lu,%lu,%lu,%lu,%.0f,%.2f,%lu\n", copier->name, bytes, n, operations * n,
-	       (double)all / operations / n, (unsigned long)users[0].each[0],
-	       (unsigned long)quantile(users[0].each, operations, 500),
-	       (unsigned long)quantile(users[0].each, operations, 900),
-	       (unsigned long)quantile(users[0].each, operations, 990),
-	       was_busy * 1000000 / operations / n, (double)irqs / operations / n,
-	       users[0].descriptors);
+	qsort(users[0].each, operations, sizeof(unsigned long long), by_value);
+	print_row(&users[0], n, (double)operations * n, all, was_busy, irqs);
 	free(users[0].each);
 	for (int i = 0; i < n; i++)
 		end(&users[i]);
@@ -305,13 +315,12 @@ static void measure(const struct copier *copier, size_t bytes, int n)
 
 int main(int argc, char **argv)
 {
-	const struct copier *copier = NULL;
+	const struct copier *copier = copiers;
 	int users = argc > 3 ? atoi(argv[2]) : 0;
 
-	for (size_t i = 0; argc > 1 && i < sizeof(copiers) / sizeof(copiers[0]); i++)
-		if (!strcmp(argv[1], copiers[i].name))
-			copier = &copiers[i];
-	if (!copier || users < 1 || users > USERS_MAX)
+	while (argc > 1 && copier->name && strcmp(argv[1], copier->name))
+		copier++;
+	if (!copier->name || users < 1 || users > USERS_MAX)
 		die("usage: bench NAME USERS BYTES...: see the top of bench.c");
 	for (int i = 3; i < argc; i++)
 		measure(copier, strtoul(argv[i], NULL, 0), users);
