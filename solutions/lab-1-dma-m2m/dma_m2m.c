@@ -185,6 +185,15 @@ static int dma_m2m_wait(struct dma_m2m *m2m, dma_cookie_t cookie)
 
 /* End of step 6, wait. */
 
+/*
+ * An engine that finds an error ends the transfer, too. The Pi's never says so; then it is
+ * the comparison that tells.
+ */
+static bool dma_m2m_failed(struct dma_m2m *m2m, dma_cookie_t cookie)
+{
+	return dma_async_is_tx_complete(m2m->chan, cookie, NULL, NULL) == DMA_ERROR;
+}
+
 static int dma_m2m_transfer(struct dma_m2m *m2m, size_t len)
 {
 	dma_cookie_t cookie;
@@ -201,6 +210,8 @@ static int dma_m2m_transfer(struct dma_m2m *m2m, size_t len)
 		dev_dbg(m2m->dev, "submitted on %s, cookie %d\n",
 			dma_chan_name(m2m->chan), cookie);
 		ret = dma_m2m_wait(m2m, cookie);
+		if (!ret && dma_m2m_failed(m2m, cookie))
+			ret = -EIO;
 		dev_dbg(m2m->dev, "cookie %d ended with %d\n", cookie, ret);
 	}
 

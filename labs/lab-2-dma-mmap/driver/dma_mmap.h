@@ -46,7 +46,8 @@ struct dma_mmap_copy {
  *	EFAULT		the structure cannot be read
  *	EINVAL		@len or @flags is out of range
  *	ENOMEM		no memory to describe the transfer
- *	ETIMEDOUT	the engine did not end in time (module parameter timeout_ms):
+ *	EIO		the engine ended with an error, or
+ *	ETIMEDOUT	not in time (module parameter timeout_ms):
  *			what stands in the first @len bytes of the destination is not said
  *
  * A command that is not listed here fails with ENOTTY.

@@ -58,11 +58,12 @@ struct dma_sg_copy {
  *			overlap (that they are the same memory, mapped twice, is not
  *			noticed)
  *	EIO, ENOMEM	no memory to describe the transfer, or to map it
+ *	EREMOTEIO	the engine ended with an error
  *	ETIMEDOUT	the engine did not end in time (module parameter timeout_ms)
  *
- * Nothing is written behind @copied, unless it is for ETIMEDOUT or a signal that
- * kills: then a part of one window may be. A command that is not listed here fails
- * with ENOTTY.
+ * Nothing is written behind @copied, unless it is for EREMOTEIO, ETIMEDOUT or a
+ * signal that kills: then a part of one window may be. A command that is not listed
+ * here fails with ENOTTY.
  */
 #define DMA_SG_COPY		_IOWR(0xD9, 2, struct dma_sg_copy)
 

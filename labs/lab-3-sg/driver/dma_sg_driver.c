@@ -99,6 +99,7 @@ struct dma_sg_end {
  * @dma_len: bytes in the destination's whole cache lines
  * @descriptors: how many were queued
  * @pending: descriptors that have not called back
+ * @failed: the engine has told an error of one of them
  * @done: completed by the last of them
  */
 struct dma_sg_window {
@@ -111,6 +112,7 @@ struct dma_sg_window {
 	size_t dma_len;
 	unsigned int descriptors;
 	unsigned int pending;
+	bool failed;
 	struct completion done;
 };
 
@@ -208,12 +210,13 @@ static void dma_sg_unmap(struct dma_sg_window *w, struct dma_sg_end *end)
 /*
  * TODO step 5, submit: Describe the transfer of len bytes from where src stands
  * to where dst stands: in the segment *src->sg, as the engine sees it,
- * src->used bytes are behind it. Give it a callback, which gets w, counts
+ * src->used bytes are behind it. Give it a callback_result, which gets w and
+ * that transfer's result: it sets w->failed if that is an error, counts
  * w->pending down, and completes w->done with the last. Queue it, and return
  * the cookie. No descriptor is -ENOMEM.
  *
  * See sg_dma_address(), dmaengine_prep_dma_memcpy(), DMA_PREP_INTERRUPT,
- * dmaengine_submit().
+ * dmaengine_submit(), struct dmaengine_result, DMA_TRANS_NOERROR.
  * Chapter: Lab 3, a descriptor a piece.
  */
 static dma_cookie_t dma_sg_submit(struct dma_sg_window *w, const struct dma_sg_cursor *dst,
@@ -229,8 +232,9 @@ static dma_cookie_t dma_sg_submit(struct dma_sg_window *w, const struct dma_sg_c
  * piece ends where a segment does, at either end: dma_sg_submit() queues it. It
  * is a multiple of DMA_SG_WORD; a word that is cut by the end of a segment is
  * left out. Count the pieces in w->pending, and at the end in w->descriptors;
- * w->done must not be complete from the last time. Return the last cookie. When
- * one cannot be queued, none may stay in the queue: terminate the channel.
+ * w->done must not be complete from the last time, nor w->failed be set. Return
+ * the last cookie. When one cannot be queued, none may stay in the queue:
+ * terminate the channel.
  *
  * See sg_dma_len(), sg_next(), round_down(), dma_submit_error(),
  * reinit_completion().
@@ -293,6 +297,8 @@ static int dma_sg_run(struct dma_sg_window *w)
 		dev_dbg(dev, "submitted %u descriptors on %s, last cookie %d\n",
 			w->pending, dma_chan_name(w->sg->chan), cookie);
 		ret = dma_sg_wait(w, cookie);
+		if (!ret && w->failed)
+			ret = -EREMOTEIO;
 		dev_dbg(dev, "cookie %d ended with %d\n", cookie, ret);
 	}
 	return ret;
@@ -412,7 +418,7 @@ static int dma_sg_copy(struct dma_sg *sg, struct dma_sg_copy *copy)
 	kvfree(w);
 
 	/* The machine's fault, and not the program's. */
-	if (ret == -ETIMEDOUT || ret == -EIO)
+	if (ret == -ETIMEDOUT || ret == -EREMOTEIO || ret == -EIO)
 		dev_err_ratelimited(sg->dev, "copy of %llu bytes ended after %llu: %d\n",
 				    copy->len, copy->copied, ret);
 	return ret;

@@ -259,6 +259,12 @@ static int dma_mmap_wait(struct dma_mmap_file *f, dma_cookie_t cookie)
 
 /* End of step 7, wait. */
 
+/* An engine that finds an error ends the transfer, too. The Pi's never says so. */
+static bool dma_mmap_failed(struct dma_mmap_file *f, dma_cookie_t cookie)
+{
+	return dma_async_is_tx_complete(f->dmm->chan, cookie, NULL, NULL) == DMA_ERROR;
+}
+
 /*
  * No mapping, no sync. What the program stored before its ioctl() is in memory
  * before the engine starts: starting it is a register write, which has the
@@ -276,6 +282,8 @@ static int dma_mmap_transfer(struct dma_mmap_file *f, size_t len)
 		dev_dbg(dev, "submitted %zu bytes on %s, cookie %d\n", len,
 			dma_chan_name(f->dmm->chan), cookie);
 		ret = dma_mmap_wait(f, cookie);
+		if (!ret && dma_mmap_failed(f, cookie))
+			ret = -EIO;
 		dev_dbg(dev, "cookie %d ended with %d\n", cookie, ret);
 	}
 

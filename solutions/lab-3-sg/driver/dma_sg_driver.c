@@ -99,6 +99,7 @@ struct dma_sg_end {
  * @dma_len: bytes in the destination's whole cache lines
  * @descriptors: how many were queued
  * @pending: descriptors that have not called back
+ * @failed: the engine has told an error of one of them
  * @done: completed by the last of them
  */
 struct dma_sg_window {
@@ -111,6 +112,7 @@ struct dma_sg_window {
 	size_t dma_len;
 	unsigned int descriptors;
 	unsigned int pending;
+	bool failed;
 	struct completion done;
 };
 
@@ -212,12 +214,14 @@ static void dma_sg_unmap(struct dma_sg_window *w, struct dma_sg_end *end)
 
 /*
  * Step 5, submit: first the callback. It runs in a tasklet, once a descriptor and
- * never twice at a time: no lock.
+ * never twice at a time: no lock. Of many, each tells its own result.
  */
-static void dma_sg_callback(void *data)
+static void dma_sg_callback(void *data, const struct dmaengine_result *result)
 {
 	struct dma_sg_window *w = data;
 
+	if (result->result != DMA_TRANS_NOERROR)
+		w->failed = true;
 	if (!--w->pending)
 		complete(&w->done);
 }
@@ -238,7 +242,7 @@ static dma_cookie_t dma_sg_submit(struct dma_sg_window *w, const struct dma_sg_c
 	if (!desc)
 		return -ENOMEM;
 
-	desc->callback = dma_sg_callback;
+	desc->callback_result = dma_sg_callback;
 	desc->callback_param = w;
 	cookie = dmaengine_submit(desc);
 	dev_dbg(w->sg->dev, "cookie %d: physical %pap to %pap, bus %pad to %pad, %zu bytes\n",
@@ -277,6 +281,7 @@ static dma_cookie_t dma_sg_queue(struct dma_sg_window *w)
 	size_t pos, len;
 
 	w->pending = 0;
+	w->failed = false;
 	reinit_completion(&w->done);
 	for (pos = 0; pos < w->dma_len; pos += len) {
 		len = round_down(min(dma_sg_left(&src), dma_sg_left(&dst)), DMA_SG_WORD);
@@ -346,6 +351,8 @@ static int dma_sg_run(struct dma_sg_window *w)
 		dev_dbg(dev, "submitted %u descriptors on %s, last cookie %d\n",
 			w->pending, dma_chan_name(w->sg->chan), cookie);
 		ret = dma_sg_wait(w, cookie);
+		if (!ret && w->failed)
+			ret = -EREMOTEIO;
 		dev_dbg(dev, "cookie %d ended with %d\n", cookie, ret);
 	}
 	return ret;
@@ -495,7 +502,7 @@ static int dma_sg_copy(struct dma_sg *sg, struct dma_sg_copy *copy)
 	kvfree(w);
 
 	/* The machine's fault, and not the program's. */
-	if (ret == -ETIMEDOUT || ret == -EIO)
+	if (ret == -ETIMEDOUT || ret == -EREMOTEIO || ret == -EIO)
 		dev_err_ratelimited(sg->dev, "copy of %llu bytes ended after %llu: %d\n",
 				    copy->len, copy->copied, ret);
 	return ret;
