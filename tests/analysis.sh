@@ -18,11 +18,11 @@ copies() {
 	for lab in $(cd labs && echo lab-*); do
 		cp -r "solutions/$lab/." "$work/labs/$lab"
 	done
-	(cd "$work" && find labs -name Kbuild -exec dirname {} +) >"$work/drivers"
+	(cd "$work" && find labs/lab-* -name Kbuild -exec dirname {} +) >"$work/drivers"
 	mkdir "$work/sources" && git ls-files 'solutions/*.c' | xargs cp -t "$work/sources"
 	find "$source/scripts/coccinelle" -name '*.cocci' -exec grep -L ocaml {} + | sort >"$work/patches"
 	[ -s "$work/patches" ] || fail "There is no semantic patch in $source." || return
-	git ls-files '*.c' | xargs grep -L '^#include <linux/module.h>' >"$work/programs"
+	git ls-files '*.c' | xargs grep -LE '^#include (<linux/module.h>|"dma_m2m.c")' >"$work/programs"
 }
 
 # ---- the tools: each fails when its tool has something to say of the FOLDER or FILE ------

@@ -80,6 +80,34 @@ measured_pieces_are_cheap() {
 	pieces_are_cheap "$measured/copies.csv" "$measured/pieces.csv"
 }
 
+# straight TEXT: of each row of book/costs fit, no cost is farther than 3 % from its line.
+straight() {
+	awk -F '|' 'NR > 2 { n++; if ($5 + 0 > 3) print $2 ": " $5 } END { if (!n) print "no line" }' "$1" >"$work/out"
+	[ ! -s "$work/out" ] || fail "Not a straight line: $(cat "$work/out")"
+}
+
+costs_are_straight() {
+	book/costs fit >"$work/fit" && straight "$work/fit" || return
+	sed '$s/[0-9.]* %/3.1 %/' "$work/fit" >"$work/bent"
+	! straight "$work/bent" || fail 'One that is not goes unnoticed.' || return
+	hints=''
+}
+
+# flat FILE: the cost of a copy by 16 users is at most 1.05 times that by two.
+flat() {
+	awk -F, 'NR > 1 { cost[$1, $3] = $5; ways[$1] }
+		END { for (way in ways) if (!cost[way, 2] || cost[way, 16] > 1.05 * cost[way, 2]) print way ": " cost[way, 2] ", " cost[way, 16] }' \
+		"$1" >"$work/out"
+	[ ! -s "$work/out" ] || fail "It is not flat: $(cat "$work/out")"
+}
+
+users_are_flat() {
+	flat "$measured/users.csv" || return
+	sed 's/^\(lab3-huge,65536,16,[0-9]*\),/\1,1/' "$measured/users.csv" >"$work/steep"
+	! flat "$work/steep" || fail 'One that is not goes unnoticed.' || return
+	hints=''
+}
+
 # In a copy, what the texts and the figures say is made anew.
 copy() {
 	mkdir "$work/book"
@@ -105,12 +133,14 @@ another_number_is_seen() {
 	done
 }
 
-plan 7
+plan 9
 step "each way is measured" measures
 needs 1 step "two runs agree within 0.5 %" runs_agree
 needs 1 step "a difference is seen" difference_is_seen
 needs 1 step "the bars against dmatest hold" bars_hold
 step "a piece of 4 KiB costs at most 0.7 of dmatest's 4 KiB, of 64 to 4,096" measured_pieces_are_cheap
+step "from 64 KiB on each cost is a straight line" costs_are_straight
+step "by sixteen at a time a copy costs no more than by two" users_are_flat
 step "what README and the book say is what was measured" is_what_was_measured
 step "another number makes another table and another figure" another_number_is_seen
 finish

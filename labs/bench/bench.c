@@ -54,6 +54,8 @@ struct copier {
 	void (*copy)(struct user *user, size_t at, size_t len);
 };
 
+static pthread_barrier_t all_are_there;
+
 static void die(const char *format, ...)
 {
 	va_list words;
@@ -197,6 +199,7 @@ static void *repeat(void *data)
 	struct user *u = data;
 	unsigned long long begun = 0;
 
+	pthread_barrier_wait(&all_are_there);
 	for (unsigned int i = 0; i < u->operations; i++) {
 		if (u->each)
 			begun = now();
@@ -204,21 +207,27 @@ static void *repeat(void *data)
 		if (u->each)
 			u->each[i] = now() - begun;
 	}
+	pthread_barrier_wait(&all_are_there);
 	return NULL;
 }
 
-/* all_at_once: and the nanoseconds that it took. */
+/* all_at_once: and the nanoseconds from when all are there to when all are done. */
 static unsigned long long all_at_once(struct user *users, int n)
 {
-	unsigned long long begun = now();
+	unsigned long long begun;
 
-	for (int i = 1; i < n; i++)
+	pthread_barrier_init(&all_are_there, NULL, n + 1);
+	for (int i = 0; i < n; i++)
 		if (pthread_create(&users[i].thread, NULL, repeat, &users[i]))
 			die("no thread for user %d", i);
-	repeat(&users[0]);
-	for (int i = 1; i < n; i++)
+	pthread_barrier_wait(&all_are_there);
+	begun = now();
+	pthread_barrier_wait(&all_are_there);
+	begun = now() - begun;
+	for (int i = 0; i < n; i++)
 		pthread_join(users[i].thread, NULL);
-	return now() - begun;
+	pthread_barrier_destroy(&all_are_there);
+	return begun;
 }
 
 /* The numbers behind the name in /proc/interrupts, of all that are called so. */
