@@ -29,7 +29,7 @@
 
 #define USERS_MAX	64
 #define HUGE		(2UL << 20)
-#define AT_MOST		500		/* operations of a size, by each user */
+#define AT_MOST		2000		/* operations of a size, by each user */
 #define AT_LEAST	16
 #define ENOUGH		(16UL << 20)	/* bytes, which take fewer of a large size */
 
@@ -43,6 +43,7 @@ struct user {
 	size_t mapped;
 	unsigned int operations;
 	unsigned long descriptors;	/* of one operation */
+	unsigned long long begun, ended;
 	unsigned long long *each;	/* nanoseconds of each, if they are wanted */
 };
 
@@ -194,12 +195,10 @@ static void once(struct user *u)
 	}
 }
 
-static void *repeat(void *data)
+static void copy_all(struct user *u)
 {
-	struct user *u = data;
 	unsigned long long begun = 0;
 
-	pthread_barrier_wait(&all_are_there);
 	for (unsigned int i = 0; i < u->operations; i++) {
 		if (u->each)
 			begun = now();
@@ -207,27 +206,48 @@ static void *repeat(void *data)
 		if (u->each)
 			u->each[i] = now() - begun;
 	}
+}
+
+static void *one_of_many(void *data)
+{
+	struct user *u = data;
+
 	pthread_barrier_wait(&all_are_there);
+	u->begun = now();
+	copy_all(u);
+	u->ended = now();
 	return NULL;
 }
 
-/* all_at_once: and the nanoseconds from when all are there to when all are done. */
+/* many_at_once: and the nanoseconds from the first one's begin to the last one's end. */
+static unsigned long long many_at_once(struct user *users, int n)
+{
+	unsigned long long begun = -1, ended = 0;
+
+	pthread_barrier_init(&all_are_there, NULL, n);
+	for (int i = 0; i < n; i++)
+		if (pthread_create(&users[i].thread, NULL, one_of_many, &users[i]))
+			die("no thread for user %d", i);
+	for (int i = 0; i < n; i++) {
+		pthread_join(users[i].thread, NULL);
+		if (users[i].begun < begun)
+			begun = users[i].begun;
+		if (users[i].ended > ended)
+			ended = users[i].ended;
+	}
+	pthread_barrier_destroy(&all_are_there);
+	return ended - begun;
+}
+
+/* One needs no thread, whose switches would be counted. */
 static unsigned long long all_at_once(struct user *users, int n)
 {
-	unsigned long long begun;
+	unsigned long long begun = now();
 
-	pthread_barrier_init(&all_are_there, NULL, n + 1);
-	for (int i = 0; i < n; i++)
-		if (pthread_create(&users[i].thread, NULL, repeat, &users[i]))
-			die("no thread for user %d", i);
-	pthread_barrier_wait(&all_are_there);
-	begun = now();
-	pthread_barrier_wait(&all_are_there);
-	begun = now() - begun;
-	for (int i = 0; i < n; i++)
-		pthread_join(users[i].thread, NULL);
-	pthread_barrier_destroy(&all_are_there);
-	return begun;
+	if (n > 1)
+		return many_at_once(users, n);
+	copy_all(users);
+	return now() - begun;
 }
 
 /* The numbers behind the name in /proc/interrupts, of all that are called so. */
