@@ -106,7 +106,8 @@ bench:
 	@tests/bench
 
 bench-compare:
-	@$(whole) pi/setup run
+	@$(whole) [ -n "$(BASE)" ] || { echo 'make $@: which revision? BASE=main' >&2; exit 2; }
+	@pi/setup run
 	@tests/bench compare "$(BASE)"
 
 # The tests call make as people do, not as a part of this one.

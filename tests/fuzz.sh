@@ -68,7 +68,7 @@ counted() {
 	sed -n "s/^$1: //p" "$log" | grep -oE "[0-9]+ $2" | awk '{ n += $1 } END { print n + 0 }'
 }
 
-# Neither all of them nor none succeed, and that is a tenth at least.
+# A tenth of them at least succeeds, and a twentieth at least fails.
 holds_up() {
 	fuzz "lab-$lab" "$device" "$operations" "$seed" || fail "$(tail -n 5 "$log")
 Again: SEED=$seed OPERATIONS=$operations tests/run fuzz" || return

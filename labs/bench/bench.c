@@ -2,11 +2,11 @@
 /*
  * bench: what a copy costs, as a program sees it
  *
- * usage: bench NAME USERS BYTES...
+ * usage: bench NAME USERS SECONDS BYTES...
  *
  * Copies by one of the labs, or with the CPU, of each number of BYTES, by USERS threads at
- * once, each with its own file and buffers; and prints a line of CSV for each: see
- * bench.sh. Nanoseconds are instructions where QEMU counts them.
+ * once, each with its own file and buffers, for SECONDS, or with 0 for some copies; and
+ * prints a line of CSV for each: see bench.sh. Nanoseconds are instructions where QEMU counts them.
  */
 
 #define _GNU_SOURCE
@@ -31,6 +31,7 @@
 #define HUGE		(2UL << 20)
 #define AT_MOST		2000		/* operations of a size, by each user */
 #define AT_LEAST	16
+#define MANY		1000000		/* operations, whose times are kept */
 #define ENOUGH		(16UL << 20)	/* bytes, which take fewer of a large size */
 
 struct user {
@@ -130,16 +131,13 @@ static const struct copier copiers[] = {
 /* ---- memory ------------------------------------------------------------------- */
 
 /*
- * Pages that are touched in another order than that of their addresses do not lie one
- * behind the other in memory: as those of a program that has run for a while.
+ * Every other page first: then few that follow each other here do so in the machine's
+ * memory, as in a program that has run for a while.
  */
 static void touch(unsigned char *map, size_t len, size_t page)
 {
-	size_t pages = len / page;
-	size_t stride = 0x9e3779b1 % pages | 1;
-
-	for (size_t i = 0, at = 0; i < pages; i++, at = (at + stride) % pages)
-		map[at * page] = 1;
+	for (size_t at = page; at < len; at += 2 * page)
+		map[at] = 1;
 	for (size_t i = 0; i < len; i++)
 		map[i] = i * 251 >> 3;
 }
@@ -303,30 +301,54 @@ static unsigned long quantile(const struct user *u, unsigned int thousandths)
 static void print_row(const struct user *u, int n, double count, double all, double busy_ms,
 		      double irqs)
 {
-	printf("%s,%zu,%d,%.0f,%.1f,%lu,%lu,%lu,%lu,%.0f,%.2f,%lu\n", u->copier->name, u->bytes, n,
+	char busy[32] = "";
+
+	if (all >= 1e9)
+		snprintf(busy, sizeof(busy), "%.0f", busy_ms * 1e6 / count);
+	printf("%s,%zu,%d,%.0f,%.1f,%lu,%lu,%lu,%lu,%s,%.2f,%lu\n", u->copier->name, u->bytes, n,
 	       count, all / count, quantile(u, 0), quantile(u, 500), quantile(u, 900),
-	       quantile(u, 990), busy_ms * 1e6 / count, irqs / count, u->descriptors);
+	       quantile(u, 990), busy, irqs / count, u->descriptors);
 }
 
-static void measure(const struct copier *copier, size_t bytes, int n)
+static unsigned int how_many(size_t bytes)
+{
+	size_t n = ENOUGH / bytes;
+
+	return n < AT_LEAST ? AT_LEAST : n > AT_MOST ? AT_MOST : n;
+}
+
+/* as_long_as: as many copies as take so many nanoseconds, more or less. */
+static unsigned int as_long_as(struct user *u, double ns)
+{
+	unsigned long long begun;
+
+	once(u);
+	begun = now();
+	once(u);
+	ns /= now() - begun + 1;
+	return ns < AT_LEAST ? AT_LEAST : ns > MANY ? MANY : ns;
+}
+
+static void measure(const struct copier *copier, size_t bytes, int n, unsigned int seconds)
 {
 	static struct user users[USERS_MAX];
-	unsigned int operations = ENOUGH / bytes;
+	unsigned int operations = how_many(bytes);
 	unsigned long irqs;
 	double was_busy;
 	unsigned long long all;
 
-	if (operations < AT_LEAST)
-		operations = AT_LEAST;
-	if (operations > AT_MOST)
-		operations = AT_MOST;
 	for (int i = 0; i < n; i++) {
 		users[i] = (struct user){
-			.copier = copier, .bytes = bytes, .operations = operations,
+			.copier = copier, .bytes = bytes,
 		};
 		begin(&users[i]);
 	}
-	once(&users[0]);
+	if (seconds)
+		operations = as_long_as(&users[0], seconds * 1e9 / n);
+	else
+		once(&users[0]);
+	for (int i = 0; i < n; i++)
+		users[i].operations = operations;
 	irqs = dma_irqs();
 	was_busy = busy();
 	all = all_at_once(users, n);
@@ -334,6 +356,8 @@ static void measure(const struct copier *copier, size_t bytes, int n)
 	irqs = dma_irqs() - irqs;
 
 	users[0].each = calloc(operations, sizeof(unsigned long long));
+	if (!users[0].each)
+		die("no memory for the times of %u operations", operations);
 	all_at_once(users, n);
 	qsort(users[0].each, operations, sizeof(unsigned long long), by_value);
 	print_row(&users[0], n, (double)operations * n, all, was_busy, irqs);
@@ -342,16 +366,27 @@ static void measure(const struct copier *copier, size_t bytes, int n)
 		end(&users[i]);
 }
 
+static unsigned long number(const char *text, unsigned long least, unsigned long most)
+{
+	char *end;
+	unsigned long n = strtoul(text, &end, 10);
+
+	if (end == text || *end || n < least || n > most)
+		die("\"%s\" does not lie from %lu to %lu", text, least, most);
+	return n;
+}
+
 int main(int argc, char **argv)
 {
 	const struct copier *copier = copiers;
-	int users = argc > 3 ? atoi(argv[2]) : 0;
+	int users;
 
-	while (argc > 1 && copier->name && strcmp(argv[1], copier->name))
+	while (argc > 4 && copier->name && strcmp(argv[1], copier->name))
 		copier++;
-	if (!copier->name || users < 1 || users > USERS_MAX)
-		die("usage: bench NAME USERS BYTES...: see the top of bench.c");
-	for (int i = 3; i < argc; i++)
-		measure(copier, strtoul(argv[i], NULL, 0), users);
+	if (argc < 5 || !copier->name)
+		die("usage: bench NAME USERS SECONDS BYTES...: see the top of bench.c");
+	users = number(argv[2], 1, USERS_MAX);
+	for (int i = 4; i < argc; i++)
+		measure(copier, number(argv[i], 1, 1UL << 30), users, number(argv[3], 0, 3600));
 	return EXIT_SUCCESS;
 }

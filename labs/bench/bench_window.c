@@ -10,6 +10,7 @@
 
 #include <linux/kernel.h>
 #include <linux/ktime.h>
+#include <linux/math64.h>
 
 #define ROUNDS		200
 
@@ -52,7 +53,10 @@ static int run_set(const char *value, const struct kernel_param *param)
 
 static int run_get(char *text, const struct kernel_param *param)
 {
-	return sysfs_emit(text, "%llu.%02llu\n", sum / ROUNDS, sum % ROUNDS * 100 / ROUNDS);
+	u32 rest;
+	u64 mean = div_u64_rem(sum, ROUNDS, &rest);
+
+	return sysfs_emit(text, "%llu.%02u\n", mean, rest * 100 / ROUNDS);
 }
 
 static const struct kernel_param_ops run_ops = { .set = run_set, .get = run_get };
