@@ -32,7 +32,7 @@
 #define AT_MOST		2000		/* operations of a size, by each user */
 #define AT_LEAST	16
 #define MANY		1000000		/* operations, whose times are kept */
-#define ENOUGH		(16UL << 20)	/* bytes, which take fewer of a large size */
+#define ENOUGH		(32UL << 20)	/* bytes, which take fewer of a large size */
 
 struct user {
 	const struct copier *copier;
@@ -214,6 +214,7 @@ static void *one_of_many(void *data)
 	u->begun = now();
 	copy_all(u);
 	u->ended = now();
+	pthread_barrier_wait(&all_are_there);
 	return NULL;
 }
 
