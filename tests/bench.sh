@@ -37,19 +37,22 @@ costs() {
 	awk -F, 'NR > 1 { print $1 "," $2, $5 == "" ? $6 : $5 }' "$1"
 }
 
-# costs_by_pieces FILE: the same, with ",DESCRIPTORS": how pages lie in memory is another
-# matter at each run.
+# costs_by_pieces FILE: "WHAT,BYTES,DESCRIPTORS COST": how pages lie in memory is another
+# matter at each run. The cost is the median, where there is one: in a mean there is what the
+# kernel did besides.
 costs_by_pieces() {
-	awk -F, 'NR > 1 { print $1 "," $2 "," $12, $5 == "" ? $6 : $5 }' "$1" | LC_ALL=C sort
+	awk -F, 'NR > 1 { print $1 "," $2 "," $12, $7 != "" ? $7 : $5 != "" ? $5 : $6 }' "$1" | LC_ALL=C sort
 }
 
 # apart FILE FILE PART: where they differ by more than that part, and 16 instructions, which
-# is how often the clock ticks.
+# is how often the clock ticks. Lab 3 in small pages depends on which pages there are: of
+# that, by more than 3 %.
 apart() {
 	costs_by_pieces "$1" >"$work/a"
 	costs_by_pieces "$2" >"$work/b"
 	join "$work/a" "$work/b" | awk -v part="$3" '{ d = $2 - $3; if (d < 0) d = -d }
-		d > 16 && d > $2 * part { print $1 ": " $2 " and " $3 }'
+		{ most = /^lab3-(pages|odd)/ && part < 0.03 ? 0.03 : part }
+		d > 16 && d > $2 * most { print $1 ": " $2 " and " $3 }'
 }
 
 runs_agree() {
@@ -58,7 +61,7 @@ runs_agree() {
 }
 
 difference_is_seen() {
-	sed 's/^\(lab2-ioctl,65536,1,[0-9]*\),\([0-9]*\)/\1,1\2/' "$work/1.csv" >"$work/other.csv"
+	sed 's/^\(lab2-ioctl,65536,1,[0-9]*,[0-9.]*,[0-9]*\),/\1,1/' "$work/1.csv" >"$work/other.csv"
 	apart "$work/1.csv" "$work/other.csv" 0.005 | grep -q '^lab2-ioctl,65536,1: ' || fail 'It goes unnoticed.'
 }
 
@@ -161,7 +164,7 @@ another_number_is_seen() {
 
 plan 11
 step "each way is measured" measures
-needs 1 step "two runs agree within 0.5 %" runs_agree
+needs 1 step "the medians of two runs agree within 0.5 %" runs_agree
 needs 1 step "a difference is seen" difference_is_seen
 needs 1 step "no mean is below the least" all_means_are_possible
 needs 1 step "the costs are what the book says, or nearly" is_what_it_was
