@@ -48,7 +48,7 @@ export LAB SOLUTION BOARD KERNEL TEXT PAPER
 #: What test and shell take, and demo:
 #:   KERNEL=6.12            another Debian kernel, or newest (default: your release's)
 #:   KERNEL=debug           yours, built with all that finds a driver's mistakes
-#:   BOARD=raspi2b          a 32-bit board (default: raspi3b)
+#:   BOARD=raspi2b          a 32-bit board, or raspi4b (default: raspi3b)
 # Lines with a + are not for a handout.
 help:
 	@sed -n 's/^#[:$(if $(wildcard solutions),+)] \{0,1\}//p' Makefile

@@ -13,7 +13,7 @@ export SOLUTION=1
 
 wrong_words() {
 	refuses 'no lab "9": LAB= takes 1' make test LAB=9 || return
-	refuses 'no board "pi7": BOARD= takes raspi3b or raspi2b' make test BOARD=pi7 || return
+	refuses 'no board "pi7": BOARD= takes raspi3b, raspi2b or raspi4b' make test BOARD=pi7 || return
 	refuses 'no kernel "2.4": KERNEL= takes 6.1' make test KERNEL=2.4 || return
 	refuses 'no kernel "../6.1": KERNEL= takes' make test KERNEL=../6.1 || return
 	refuses 'there is no test "tests/nothing.sh"' tests/run nothing

@@ -20,6 +20,7 @@ copy() {
 	cp tests/matrix README.md "$work/book/" && mv "$work/book/matrix" "$work/book/tests/matrix"
 	echo 6.0.0-0 >"$work/kernel/release"
 	stub pi/kernel "echo $work/kernel"
+	stub pi/emulator 'echo qemu-system-aarch64'
 }
 
 # matrix: sets $status.
