@@ -147,7 +147,7 @@ types() {
 }
 
 # opens [NAME=VALUE...]: pi/watch in a terminal; what is typed goes to fd 6. What
-# runs in the background ignores Ctrl-C, and must not.
+# runs in the background ignores Ctrl-C, and by nohup a hang-up, and must not.
 opens() {
 	rm -f "$work/keys" "$work/status"
 	mkfifo "$work/keys"
@@ -160,7 +160,7 @@ opens() {
 		stty -g >"$work/after"
 		echo "\$got" >"$work/status"
 	EOF
-	env --default-signal=INT script -qfc "sh $work/terminal.sh" "$work/screen" <"$work/keys" >/dev/null 2>&1 &
+	env --default-signal=INT,HUP script -qfc "sh $work/terminal.sh" "$work/screen" <"$work/keys" >/dev/null 2>&1 &
 	terminal=$!
 	exec 6>"$work/keys"
 }
