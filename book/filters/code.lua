@@ -16,6 +16,7 @@ if FORMAT ~= 'latex' then
 			end,
 			Code = function(code)
 				local text = code.text:gsub('[&<>]', special):gsub(breaks, '%1<wbr />%2')
+					:gsub('%-&gt;', '<span style="white-space: nowrap">-&gt;</span>')
 				return pandoc.RawInline('html', '<code>' .. text .. '</code>')
 			end,
 		},
