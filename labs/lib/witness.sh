@@ -8,10 +8,13 @@
 #   may_witness             the probes are set; or it is false
 #   witness COMMAND...      runs it; the calls are in $calls
 #   witness_stop
+#   witness_prepare         on a Pi that is saved, for tests to start from: the probes are set
+#                           already, which takes the kernel longer than many a step
 
 tracing=/sys/kernel/tracing
 instance=$tracing/instances/dma-labs
 calls=${work:?}/calls
+prepared=/probes-are-set
 
 # A device's name is the first thing that a struct device points to.
 witness_probes() {
@@ -67,13 +70,22 @@ for_this_kernel() {
 witness_start() {
 	[ -e "$tracing/kprobe_events" ] ||
 		mount -t tracefs tracefs "$tracing" 2>/dev/null || return 1
-	! grep -q dma_labs "$tracing/kprobe_events" || witness_stop
-	witness_probes | for_this_kernel >>"$tracing/kprobe_events" 2>/dev/null || return 1
+	[ -e "$prepared" ] || set_probes || return 1
 	mkdir "$instance" && echo 1 >"$instance/events/dma_labs/enable"
 }
 
+# Those that an earlier run has left may be others.
+set_probes() {
+	! grep -q dma_labs "$tracing/kprobe_events" || witness_stop
+	witness_probes | for_this_kernel >>"$tracing/kprobe_events" 2>/dev/null
+}
+
+witness_prepare() {
+	[ ! -e "$tracing/kprobe_events" ] || ! set_probes || : >"$prepared"
+}
+
 witness_stop() {
-	[ -e "$tracing/kprobe_events" ] || return 0
+	[ -e "$tracing/kprobe_events" ] && [ ! -e "$prepared" ] || return 0
 	if [ -d "$instance" ]; then
 		echo 0 >"$instance/events/dma_labs/enable"
 		rmdir "$instance"
