@@ -14,8 +14,9 @@ import collections
 import re
 
 # What a run comes to: it ended as it should; it did not, and what was not proven until
-# then is not; its output is not a test's; or the host was at fault, and nothing is.
-ENDED, EARLY, FORGED, TROUBLE = 'ended', 'early', 'forged', 'trouble'
+# then is not; its output is not a test's; the host was at fault, and nothing is; or QEMU
+# gave up, and whose fault that is shows when it does so again.
+ENDED, EARLY, FORGED, TROUBLE, CRASHED = 'ended', 'early', 'forged', 'trouble', 'crashed'
 
 # What the referee says, from its beginning: see pi/referee.c.
 CAUSES = [
@@ -24,8 +25,8 @@ CAUSES = [
     ("the guest's kernel (panicked|is past help)", EARLY),
     ('the guest (switched itself off|rebooted|printed more than)', EARLY),
     (r'the tests ended without a plan|\d+ tests were planned', EARLY),
-    ('QEMU ended with status 152', EARLY),      # SIGXCPU
-    ('QEMU ended with status 153', FORGED),     # SIGXFSZ: no test writes to that many registers
+    ('QEMU ended with status (152|153)', EARLY),    # SIGXCPU, SIGXFSZ: the trace is full
+    ('QEMU ended with status (134|139)', CRASHED),  # SIGABRT, SIGSEGV
     ('QEMU |the command did not begin|the results could not be passed on', TROUBLE),
 ]
 

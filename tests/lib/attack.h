@@ -8,6 +8,7 @@
 #include <linux/delay.h>
 #include <linux/fs.h>
 #include <linux/init.h>
+#include <linux/irqflags.h>
 #include <linux/io.h>
 #include <linux/kernel.h>
 #include <linux/kmod.h>
