@@ -540,7 +540,7 @@ static int referee(char **argv)
 	fprintf(stderr, "pi/run: %s\n", run.cause);
 	say_how_far();
 	fprintf(stderr, "  the console's log: %s\n", option.log);
-	could_run = run.stop || run.status >= 0 || !WIFEXITED(run.wait_status) ||
+	could_run = run.stop || run.begun || !WIFEXITED(run.wait_status) ||
 		    !WEXITSTATUS(run.wait_status);
 	return could_run && !run.idle ? EXIT_FAILURE : EXIT_TROUBLE;
 }

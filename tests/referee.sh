@@ -164,6 +164,11 @@ could_not_start() {
 	expect 125 'QEMU ended with status 1: qemu: no such machine'
 }
 
+fails_later() {
+	machine 'begin; say "ok so far"; sleep 1; exit 3'
+	expect 1 'QEMU ended with status 3' && prints 'ok so far'
+}
+
 not_executable() {
 	"$referee" -l "$work/log" -r "$reports" "$work/nothing" 2>"$work/err" && got=0 || got=$?
 	expect 125 "$work/nothing: No such file or directory"
@@ -320,7 +325,7 @@ bad_usage() {
 	done
 }
 
-plan 52
+plan 53
 step "a good run passes, with its results and its console kept apart" good_run
 step "without -k, the command's exit status is all that counts" no_judge_without_k
 step "what the port carries before the command is nobody's result" only_what_it_ran
@@ -352,6 +357,7 @@ step "a machine that closes its streams before it ends has time to end" ends_lat
 step "a machine that a signal killed fails the run, by the signal's name" killed
 step "a machine that was killed after its verdict fails the run" killed_after_verdict
 step "a machine that could not start is status 125, with its own words" could_not_start
+step "one that fails once the command has begun is the run's failure" fails_later
 step "a machine that is not there is status 125" not_executable
 step "a flood of results is stopped" floods_results
 step "a flood on the console is stopped" floods_console

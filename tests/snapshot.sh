@@ -97,6 +97,18 @@ ends_as_the_command() {
 	expect 1 '2 tests were planned, 1 gave a result'
 }
 
+# What makes the snapshot is ours: there is nothing yet to be jailed.
+in_a_jail() {
+	# shellcheck disable=SC2016 # for that script
+	printf '#!/bin/sh\necho "$1" "$#" >>%s\nexec "$@"\n' "$work/jailed" >"$work/jail"
+	chmod +x "$work/jail"
+	boots -j "$work/jail" -a jailed -- echo in && prints in || return
+	[ "$(wc -l <"$work/jailed")" -eq 1 ] || fail "What ran in the jail: $(cat "$work/jailed")" || return
+	grep -q '^qemu-system-' "$work/jailed" || fail "QEMU is not: $(cat "$work/jailed")" || return
+	pi/run -j "$work/jail" -- true >"$work/out" 2>"$work/err" && got=0 || got=$?
+	expect 125 '-j takes -s'
+}
+
 # ---- nothing old ------------------------------------------------------------
 
 other_file() {
@@ -276,12 +288,13 @@ is_killed() {
 	ends_by KILL 9 && ends_by TERM 15
 }
 
-plan 18
+plan 19
 step "a solution's verdict is the same after a boot, line by line" solution_is_same
 step "so is a wrong answer's" answer_is_same
 step "a second run starts from the first one's snapshot" starts_from_it
 needs 3 step "what is sent arrives as it is: words, a file, a large one" sends
 needs 3 step "a run ends as its command, and as its guest" ends_as_the_command
+needs 3 step "what comes from a snapshot can run in a jail" in_a_jail
 needs 3 step "another file, or another mode of it, is another snapshot" other_file
 needs 3 step "so is another kernel command line" other_words
 needs 3 step "so is another device tree" other_tree

@@ -54,6 +54,11 @@ skip() {
 	return 1
 }
 
+say_ok() {
+	passed=$((passed + 1))
+	echo "ok $number - $1"
+}
+
 say_not_ok() {
 	failed="$failed$number "
 	echo "not ok $number - $1"
@@ -104,8 +109,7 @@ step() {
 	if [ -n "$skipped" ]; then
 		echo "ok $number - $1 # SKIP $skipped"
 	elif [ "$status" -eq 0 ]; then
-		passed=$((passed + 1))
-		echo "ok $number - $1"
+		say_ok "$1"
 	else
 		say_not_ok "$1"
 	fi
