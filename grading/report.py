@@ -87,8 +87,8 @@ def page(title, subtitle, body, contents=None):
     parts = [tag('a', 'To the text', class_='skip', href='#text')]
     if contents:
         links = [tag('li', tag('a', words, href=f'#{place}')) for place, words in contents]
-        parts.append(tag('nav', tag('ul', *links), tag('a', 'Back to the text', class_='to-text', href='#text'),
-                         id='contents', aria_label='Contents'))
+        back = tag('a', 'Back to the text', class_='to-text', href='#text')
+        parts.append(tag('nav', tag('ul', *links), back, id='contents', aria_label='Contents'))
     header = tag('header', tag('h1', title, class_='title'), tag('p', subtitle, class_='subtitle'),
                  contents and tag('a', 'Contents', class_='to-contents', href='#contents'))
     parts.append(tag('main', header, body, id='text', tabindex='-1'))
@@ -370,9 +370,10 @@ def lab_of_class(lab, students):
                 *[f'; {count} {word}' for word, count in sorted(states.items())], '.')
     if not results_of(parts):
         return section(lab, lab_title(lab), words)
-    return section(lab, lab_title(lab), words, heat_map(parts), tag('h3', 'Distribution'), distribution(parts),
-                   tag('h3', 'Where people are stuck'),
-                   tag('p', 'By the first step that does not pass, with the commonest hints.'), stuck_at(parts))
+    return section(lab, lab_title(lab), words, heat_map(parts),
+                   tag('h3', 'Distribution'), distribution(parts), tag('h3', 'Where people are stuck'),
+                   tag('p', 'By the first step that does not pass, with the commonest hints.'),
+                   stuck_at(parts))
 
 
 TO_LOOK_AT = {'refused': 'refused', 'trouble': 'not graded', 'differs': 'graded again, and otherwise'}
@@ -444,8 +445,11 @@ def alike_section(students, labs, taken):
 
 def left_out_section(students):
     """What became of the rest of what was handed in."""
-    rows = [row(tag('th', link(student), scope='row'), tag('td', tag(
-        'ul', *[tag('li', remark) for remark in student['remarks']]))) for student in students if student['remarks']]
+    rows = []
+    for student in students:
+        if student['remarks']:
+            remarks = tag('ul', *[tag('li', remark) for remark in student['remarks']])
+            rows.append(row(tag('th', link(student), scope='row'), tag('td', remarks)))
     return section('rest', 'What was left out', table('What was left out', ['Whose', 'What'], rows) if rows
                    else tag('p', 'Nothing.'))
 
