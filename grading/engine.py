@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Runs grading/one for many submissions: on this machine.
+"""Runs grading/one for many submissions: on this machine, or on a cluster by Slurm.
 
 What grading/one has to say of a submission is in its result, which it writes whole or not
 at all. So whatever happens here, to go on is to begin again: what is there, is there.
@@ -7,6 +7,7 @@ at all. So whatever happens here, to go on is to begin again: what is there, is 
 
 import collections
 import json
+import math
 import os
 import re
 import signal
@@ -15,11 +16,15 @@ import sys
 import tempfile
 import time
 
-ONE = os.environ.get('ONE') or os.path.join(os.path.dirname(os.path.realpath(__file__)), 'one')
+GRADING = os.path.dirname(os.path.realpath(__file__))
+ONE = os.path.realpath(os.environ.get('ONE') or os.path.join(GRADING, 'one'))
 LIMIT = int(os.environ.get('LIMIT') or 1800)    # seconds: what no submission takes
 TRIES = 4                                       # one, and three more
 SAID_MAX = 2000                                 # bytes that are kept of what it said
 TICK = 0.05
+HANDFUL = 4             # submissions a task of Slurm's: enough for what it takes to start it
+TASKS_MAX = 1000        # as Slurm has it, unless it is told otherwise
+SLURM_TICK = 1          # seconds: each look asks the controller
 
 
 class Progress:
@@ -122,8 +127,9 @@ def local(out, todo, jobs, progress):
             time.sleep(TICK)
             for one in [one for one in running if one.ended() is not None]:
                 running.remove(one)
-                judge(one, queue, done, troubles)
-                if one.job in done or one.job in troubles:
+                if not judge(one.job, one.process.returncode, one.last_words(), one.tries, done, troubles):
+                    queue.append((one.job, one.tries + 1))
+                else:
                     progress.count(one.job, troubles.get(one.job, 'graded'))
     finally:
         end_all(running)
@@ -131,16 +137,99 @@ def local(out, todo, jobs, progress):
     return done, troubles
 
 
-def judge(one, queue, done, troubles):
-    """What becomes of a grading/one that has ended: one that failed goes to the end."""
-    status, said = one.process.returncode, one.last_words()
+def judge(job, status, said, tries, done, troubles):
+    """Whether that is all there is to say of it; if not, it is to be tried again."""
     if status == 0:
-        done[one.job] = said.rpartition('\n')[2]
-    elif one.tries < TRIES:
-        queue.append((one.job, one.tries + 1))
-    else:
+        done[job] = said.rpartition('\n')[2]
+    elif tries == TRIES:
         how = f'exit status {status}' if status >= 0 else f'killed by signal {-status}'
-        troubles[one.job] = f'{how}: {said}' if said else how
+        troubles[job] = f'{how}: {said}' if said else how
+    return job in done or job in troubles
+
+
+# ---- on a cluster ----
+
+class Array:
+    """A job array of Slurm's, which grades a list. Its folder has what it leaves."""
+
+    def __init__(self, out, jobs):
+        self.jobs = jobs
+        number = 1 + max((int(path.name) for path in (out / 'slurm').glob('[0-9]*')), default=0)
+        self.folder = out / 'slurm' / str(number)
+        (self.folder / 'ended').mkdir(parents=True)
+        (self.folder / 'list').write_text(''.join(f'{lab} {digest}\n' for lab, digest in jobs))
+        size = max(min(HANDFUL, len(jobs) // 8), 1, math.ceil(len(jobs) / TASKS_MAX))
+        self.number = self.submit(out, size, math.ceil(len(jobs) / size))
+
+    def submit(self, out, size, tasks):
+        """The job's number."""
+        done = subprocess.run(
+            ['sbatch', '--parsable', '--requeue', '--job-name=dma-labs', f'--array=0-{tasks - 1}',
+             '--open-mode=append', f'--output={self.folder}/%a.log', f'--chdir={self.folder}',
+             os.path.join(GRADING, 'handful'), ONE, str(out),
+             str(self.folder), str(size), str(LIMIT)], text=True, capture_output=True, check=False)
+        if done.returncode:
+            raise OSError(f'sbatch failed: {done.stderr.strip()}')
+        return done.stdout.strip().partition(';')[0]
+
+    def states(self):
+        """[(state, reason)] of the tasks that have not ended; None when nobody answers."""
+        done = subprocess.run(['squeue', '-h', '-r', '-j', self.number, '-o', '%T %r'], text=True,
+                              capture_output=True, check=False)
+        if done.returncode and 'Invalid job id' not in done.stderr:
+            return None
+        return [line.split(' ', 1) for line in done.stdout.splitlines()]
+
+    def ended(self):
+        """{(lab, hash): (exit status, what it said)}"""
+        found = {}
+        for job in self.jobs:
+            path = self.folder / 'ended' / f'{job[0]}-{job[1]}'
+            if path.exists():
+                status, _, said = path.read_text(errors='replace').partition('\n')
+                found[job] = int(status), said.strip()
+        return found
+
+    def cancel(self):
+        """Ends what is left of it."""
+        subprocess.run(['scancel', self.number], check=False, capture_output=True)
+
+
+def wait_for(array, progress):
+    """Until no task is left, nor one that Slurm would start."""
+    counted = set()
+    while True:
+        states = array.states()
+        for job in set(array.ended()) - counted:
+            counted.add(job)
+            progress.count(job, 'has run')
+        if states is None:
+            progress.show('the cluster does not answer: none seen')
+        elif all('held' in reason.lower() for _, reason in states):
+            return
+        else:
+            progress.show(sum(state == 'RUNNING' for state, _ in states))
+        time.sleep(SLURM_TICK)
+
+
+def slurm(out, todo, progress):
+    """As local(), by job arrays: what came to nothing goes into the next one."""
+    done, troubles, left = {}, {}, list(todo)
+    for tries in range(1, TRIES + 1):
+        if not left:
+            break
+        array = Array(out, left)
+        progress.say(f'==> Slurm job {array.number}, {len(left)} submissions: {array.folder}')
+        try:
+            wait_for(array, progress)
+        finally:
+            array.cancel()
+        ended = array.ended()
+        nothing = 1, f'its task left nothing: see {array.folder}'
+        left = [job for job in left if not judge(job, *ended.get(job, nothing), tries, done, troubles)]
+        progress.done -= len(set(ended) & set(left))
+    progress.end()
+    return done, troubles
 
 
 def is_name(name):

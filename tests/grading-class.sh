@@ -245,6 +245,7 @@ wrong_words() {
 	refuses 'nothing: there is no such folder' grading/class "$in/nothing" "$out" || return
 	refuses 'is in IN: it would be taken for a student' grading/class "$in" "$in/reports" || return
 	refuses 'JOBS=many: it takes a number' env JOBS=many grading/class "$in" "$out" || return
+	refuses 'ENGINE=cloud: it takes slurm' env ENGINE=cloud grading/class "$in" "$out" || return
 	refuses 'whose, and where to? IN=' make grade
 }
 
