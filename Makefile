@@ -10,7 +10,7 @@ PAPER ?=
 export LAB SOLUTION BOARD KERNEL TEXT PAPER
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test watch shell doctor install uninstall diff handout skeletons bench bench-compare book transcripts check matrix check-native check-fresh clean
+.PHONY: help demo test watch shell doctor install uninstall diff handout skeletons bench bench-compare grade book transcripts check matrix check-native check-fresh clean
 
 #: The DMA labs: drivers for a Raspberry Pi, emulated or real.
 #:
@@ -37,6 +37,8 @@ export LAB SOLUTION BOARD KERNEL TEXT PAPER
 #+   make diff LAB=1        your lab 1 against its solution
 #+             HTML=1       side by side, as a page in build/
 #+   make handout           a tarball for students: no solutions, no wrong answers
+#+   make grade IN=dir OUT=dir   a class: a folder or an archive a student in, a report out
+#+             ROSTER= DEADLINES= AGAIN=1 ENGINE=slurm   see grading/README.md
 #+   make skeletons         cuts the drivers in labs/ from the solutions anew
 #+   make transcripts       records what the book shows of the emulated Pi anew
 #+
@@ -91,6 +93,13 @@ handout:
 
 skeletons:
 	@$(whole) solutions/skeletons
+
+# What comes after the two folders is in the environment: see grading/class.
+grade:
+	@$(whole) [ -n "$$IN" ] && [ -n "$$OUT" ] || \
+		{ echo 'make $@: whose, and where to? IN=submissions OUT=reports' >&2; exit 2; }
+	@pi/setup grade
+	@grading/class "$$IN" "$$OUT"
 
 # The book is made of the solutions, too.
 book:

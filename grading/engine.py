@@ -1,0 +1,253 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Runs grading/one for many submissions: on this machine, or on a cluster by Slurm.
+
+What grading/one has to say of a submission is in its result, which it writes whole or not
+at all. So whatever happens here, to go on is to begin again: what is there, is there.
+"""
+
+import collections
+import json
+import math
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+GRADING = os.path.dirname(os.path.realpath(__file__))
+ONE = os.path.realpath(os.environ.get('ONE') or os.path.join(GRADING, 'one'))
+LIMIT = int(os.environ.get('LIMIT') or 1800)    # seconds: what no submission takes
+TRIES = 4                                       # one, and three more
+SAID_MAX = 2000                                 # bytes that are kept of what it said
+TICK = 0.05
+HANDFUL = 4             # submissions a task of Slurm's: enough for what it takes to start it
+TASKS_MAX = 1000        # as Slurm has it, unless it is told otherwise
+SLURM_TICK = 1          # seconds: each look asks the controller
+
+
+class Progress:
+    """A line that is drawn anew on a terminal; elsewhere, a line for each that is done.
+
+    names: {(lab, hash): what people call it}
+    """
+
+    def __init__(self, names):
+        self.names, self.total, self.done, self.begun = names, len(names), 0, time.monotonic()
+        self.draws, self.drawn = sys.stderr.isatty(), ''
+
+    def left(self):
+        """How long it takes yet, in words."""
+        spent = time.monotonic() - self.begun
+        if not self.done or spent < 5:
+            return ''
+        minutes = round(spent / self.done * (self.total - self.done) / 60)
+        return f', about {minutes} min left' if minutes else ', less than a minute left'
+
+    def show(self, running):
+        """On a terminal, how far it is."""
+        text = f'==> {self.done} of {self.total} graded, {running} running{self.left()}'
+        if self.draws and text != self.drawn:
+            print(f'\r\033[K{text}', end='', file=sys.stderr, flush=True)
+            self.drawn = text
+
+    def say(self, text):
+        """A line that stays."""
+        print(('\r\033[K' if self.draws else '') + text, file=sys.stderr, flush=True)
+
+    def count(self, job, what):
+        """One is done."""
+        self.done += 1
+        if not self.draws:
+            self.say(f'==> {self.done} of {self.total}: {self.names[job]}: {what}')
+
+    def end(self):
+        """The line has done its work."""
+        if self.draws:
+            self.say(f'==> {self.done} of {self.total} graded')
+
+
+class Running:
+    """A grading/one. It ends when this program does, and has a session of its own: Ctrl-C
+    is for this program to hear."""
+
+    def __init__(self, out, job, tries):
+        self.job, self.tries, self.begun = job, tries, time.monotonic()
+        self.said = tempfile.TemporaryFile()
+        self.process = subprocess.Popen(
+            ['setpriv', '--pdeathsig', 'TERM', ONE, str(out), *job], stdin=subprocess.DEVNULL,
+            stdout=self.said, stderr=subprocess.STDOUT, start_new_session=True)
+
+    def ended(self):
+        """Its exit status, or None. Beyond the limit, it is ended."""
+        if self.process.poll() is None and time.monotonic() - self.begun > LIMIT:
+            self.kill(signal.SIGKILL)
+            self.process.wait()
+        return self.process.poll()
+
+    def kill(self, number):
+        """It and what it has started."""
+        try:
+            os.killpg(self.process.pid, number)
+        except ProcessLookupError:
+            pass
+
+    def last_words(self):
+        """The end of what it said."""
+        with self.said as said:
+            said.seek(0, os.SEEK_END)
+            said.seek(max(0, said.tell() - SAID_MAX))
+            return said.read().decode(errors='replace').strip()
+
+
+def end_all(running):
+    """Time to clear up, and no more."""
+    for one in running:
+        one.kill(signal.SIGTERM)
+    deadline = time.monotonic() + 10
+    while any(one.process.poll() is None for one in running) and time.monotonic() < deadline:
+        time.sleep(TICK)
+    for one in running:
+        one.kill(signal.SIGKILL)
+
+
+def local(out, todo, jobs, progress):
+    """Grades the (lab, hash) of todo, so many at once.
+
+    ({(lab, hash): name of the result's folder}, {(lab, hash): trouble})
+    """
+    queue = collections.deque((job, 1) for job in todo)
+    running, done, troubles = [], {}, {}
+    try:
+        while queue or running:
+            while queue and len(running) < jobs:
+                running.append(Running(out, *queue.popleft()))
+            progress.show(len(running))
+            time.sleep(TICK)
+            for one in [one for one in running if one.ended() is not None]:
+                running.remove(one)
+                if not judge(one.job, one.process.returncode, one.last_words(), one.tries, done, troubles):
+                    queue.append((one.job, one.tries + 1))
+                else:
+                    progress.count(one.job, troubles.get(one.job, 'graded'))
+    finally:
+        end_all(running)
+    progress.end()
+    return done, troubles
+
+
+def judge(job, status, said, tries, done, troubles):
+    """Whether that is all there is to say of it; if not, it is to be tried again."""
+    if status == 0:
+        done[job] = said.rpartition('\n')[2]
+    elif tries == TRIES:
+        how = f'exit status {status}' if status >= 0 else f'killed by signal {-status}'
+        troubles[job] = f'{how}: {said}' if said else how
+    return job in done or job in troubles
+
+
+# ---- on a cluster ----
+
+class Array:
+    """A job array of Slurm's, which grades a list. Its folder has what it leaves."""
+
+    def __init__(self, out, jobs):
+        self.jobs = jobs
+        number = 1 + max((int(path.name) for path in (out / 'slurm').glob('[0-9]*')), default=0)
+        self.folder = out / 'slurm' / str(number)
+        (self.folder / 'ended').mkdir(parents=True)
+        (self.folder / 'list').write_text(''.join(f'{lab} {digest}\n' for lab, digest in jobs))
+        size = max(min(HANDFUL, len(jobs) // 8), 1, math.ceil(len(jobs) / TASKS_MAX))
+        self.number = self.submit(out, size, math.ceil(len(jobs) / size))
+
+    def submit(self, out, size, tasks):
+        """The job's number."""
+        done = subprocess.run(
+            ['sbatch', '--parsable', '--requeue', '--job-name=dma-labs', f'--array=0-{tasks - 1}',
+             '--open-mode=append', f'--output={self.folder}/%a.log', f'--chdir={self.folder}',
+             os.path.join(GRADING, 'handful'), ONE, str(out),
+             str(self.folder), str(size), str(LIMIT)], text=True, capture_output=True, check=False)
+        if done.returncode:
+            raise OSError(f'sbatch failed: {done.stderr.strip()}')
+        return done.stdout.strip().partition(';')[0]
+
+    def states(self):
+        """[(state, reason)] of the tasks that have not ended; None when nobody answers."""
+        done = subprocess.run(['squeue', '-h', '-r', '-j', self.number, '-o', '%T %r'], text=True,
+                              capture_output=True, check=False)
+        if done.returncode and 'Invalid job id' not in done.stderr:
+            return None
+        return [line.split(' ', 1) for line in done.stdout.splitlines()]
+
+    def ended(self):
+        """{(lab, hash): (exit status, what it said)}"""
+        found = {}
+        for job in self.jobs:
+            path = self.folder / 'ended' / f'{job[0]}-{job[1]}'
+            if path.exists():
+                status, _, said = path.read_text(errors='replace').partition('\n')
+                found[job] = int(status), said.strip()
+        return found
+
+    def cancel(self):
+        """Ends what is left of it."""
+        subprocess.run(['scancel', self.number], check=False, capture_output=True)
+
+
+def wait_for(array, progress):
+    """Until no task is left, nor one that Slurm would start."""
+    counted = set()
+    while True:
+        states = array.states()
+        for job in set(array.ended()) - counted:
+            counted.add(job)
+            progress.count(job, 'has run')
+        if states is None:
+            progress.show('the cluster does not answer: none seen')
+        elif all('held' in reason.lower() for _, reason in states):
+            return
+        else:
+            progress.show(sum(state == 'RUNNING' for state, _ in states))
+        time.sleep(SLURM_TICK)
+
+
+def slurm(out, todo, progress):
+    """As local(), by job arrays: what came to nothing goes into the next one."""
+    done, troubles, left = {}, {}, list(todo)
+    for tries in range(1, TRIES + 1):
+        if not left:
+            break
+        array = Array(out, left)
+        progress.say(f'==> Slurm job {array.number}, {len(left)} submissions: {array.folder}')
+        try:
+            wait_for(array, progress)
+        finally:
+            array.cancel()
+        ended = array.ended()
+        nothing = 1, f'its task left nothing: see {array.folder}'
+        left = [job for job in left if not judge(job, *ended.get(job, nothing), tries, done, troubles)]
+        progress.done -= len(set(ended) & set(left))
+    progress.end()
+    return done, troubles
+
+
+def is_name(name):
+    """Whether it can be a result's."""
+    return re.fullmatch(r'lab-[a-z0-9-]+-[0-9a-f]{32}-[0-9a-z]+', name)
+
+
+def newest_result(out, job):
+    """The folder, or None: that of the grader that was there last."""
+    found = [folder for folder in out.glob(f'results/{job[0]}-{job[1]}-*')
+             if is_name(folder.name) and (folder / 'result.json').is_file()]
+    return max(found, default=None, key=lambda folder: (folder.stat().st_mtime, folder.name))
+
+
+def read_result(out, job, name):
+    """(result, folder) or (None, None)"""
+    folder = out / 'results' / name if is_name(name) else newest_result(out, job)
+    if not folder:
+        return None, None
+    with open(folder / 'result.json', encoding='utf-8') as file:
+        return json.load(file), folder
