@@ -23,7 +23,7 @@
 #include "../labs/lab-2-dma-mmap/driver/dma_mmap.h"
 #include "../labs/lab-3-sg/driver/dma_sg.h"
 
-#define LEN_MAX		1400	/* bytes: as hexadecimal digits, less than a line of the referee's */
+#define LEN_MAX		1400	/* bytes: in hexadecimal, less than a referee's line */
 #define ENDS		8192	/* bytes between two ends of a scattered copy */
 
 /* How a lab's device copies @len bytes from @in to @out; 0, or -1 with errno. */
@@ -79,6 +79,7 @@ static const struct device devices[] = {
 	{ "lab-1-dma-m2m", "/dev/dma_m2m_misc_dev", copy_m2m },
 	{ "lab-2-dma-mmap", "/dev/dma_mmap", copy_mmap },
 	{ "lab-3-sg", "/dev/dma_sg", copy_sg },
+	{ }
 };
 
 static void out_with_it(void)
@@ -104,7 +105,7 @@ static void show(const char *data, size_t len)
 	puts("");
 }
 
-static int challenge(const struct device *device, int number, const char *path)
+static int pose(const struct device *device, int number, const char *path)
 {
 	char in[LEN_MAX], out[LEN_MAX] = "";
 	ssize_t len = read_file(path, in);
@@ -131,11 +132,11 @@ static int challenge(const struct device *device, int number, const char *path)
 
 int main(int argc, char **argv)
 {
-	for (size_t i = 0; argc > 2 && i < sizeof(devices) / sizeof(devices[0]); i++) {
-		if (strcmp(argv[1], devices[i].lab))
+	for (const struct device *device = devices; argc > 2 && device->lab; device++) {
+		if (strcmp(argv[1], device->lab))
 			continue;
 		for (int n = 1; n < argc - 1; n++)
-			if (challenge(&devices[i], n, argv[n + 1]))
+			if (pose(device, n, argv[n + 1]))
 				return EXIT_FAILURE;
 		return EXIT_SUCCESS;
 	}

@@ -105,7 +105,8 @@ can_be_stopped() {
 	soon test -s "$out/calls" || fail "$(cat "$work/err")" || return
 	kill -s TERM $!
 	wait $! && got=0 || got=$?
-	expect 130 'goes on from there' && soon nothing_runs || fail "There still runs: $(squeue)"
+	expect 130 'goes on from there' || return
+	soon nothing_runs || fail "There still runs: $(squeue)"
 }
 
 nothing_runs() {
