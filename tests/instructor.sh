@@ -108,7 +108,7 @@ works_alone() {
 }
 
 says_what_is_missing() {
-	for target in demo check check-native diff skeletons handout book transcripts; do
+	for target in demo check check-native grade diff skeletons handout book transcripts; do
 		refuses "make $target: .* handout" make -C "$handout" "$target" || return
 	done
 	refuses handout env SOLUTION=1 make -C "$handout" test

@@ -23,7 +23,7 @@ write_config() {
 		SlurmctldHost=$(hostname)(127.0.0.1)
 		SlurmUser=root
 		AuthType=auth/munge
-		AuthInfo=socket=$cluster/munge.socket
+		AuthInfo=socket=$cluster/munge.socket,cred_expire=10
 		SlurmctldPort=$2
 		StateSaveLocation=$cluster/state
 		SlurmdSpoolDir=$cluster/spool-%n
@@ -75,8 +75,9 @@ start_cluster() {
 	echo $! >"$cluster/slurmctld.unshare"
 	start_node node1
 	start_node node2
-	soon state_of node1 idle && soon state_of node2 idle || fail "The cluster does not come up: $(sinfo 2>&1;
-		tail -n 5 "$cluster"/*.log)"
+	for node in node1 node2; do
+		soon state_of "$node" idle || fail "$node does not come up: $(sinfo 2>&1; tail -n 5 "$cluster"/*.log)" || return
+	done
 }
 
 # kill_node NAME: its power fails.
