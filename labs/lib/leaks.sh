@@ -22,7 +22,7 @@ leaks_begin() {
 }
 
 # Addresses are all that is left of its functions later. To read them all takes an emulated Pi
-# longer than a test.
+# most of a second.
 leaks_note() {
 	[ -e "$memory_book" ] || return 0
 	sed -n "s/^\([0-9a-f]*\) [tT] \([^\t]*\)\t\[$module\]$/\1 \2/p" /proc/kallsyms | sort >"$work/functions"
