@@ -15,27 +15,12 @@ set -eu
 cd "$(dirname "$0")/.."
 # shellcheck source=labs/lib/ktap.sh
 . labs/lib/ktap.sh
+# shellcheck source=tests/lib/attack.sh
+. tests/lib/attack.sh
 
 lab='lab-1-dma-m2m'
 some='include-canary has-include line-canary incbin-solution trouble-in-log
 forges-all forges-and-panics forges-by-pipe late-output copies-by-cpu kills-tests'
-
-# header NAME WORD: what its header says.
-header() {
-	sed -n "s/^ \* $2: //p" "tests/attacks/$1"
-}
-
-# source_of NAME: the one file that an attack is.
-source_of() {
-	case $(header "$1" Base) in
-	nothing) cat tests/lib/attack.h "tests/attacks/$1" ;;
-	solution)
-		grep -v '^module_platform_driver' "solutions/$lab/dma_m2m.c"
-		cat tests/lib/attack.h "tests/attacks/$1"
-		;;
-	front) cat "tests/attacks/$1" "solutions/$lab/dma_m2m.c" ;;
-	esac | sed "s|@CANARY@|$work/canary|"
-}
 
 # take HASH: standard input is what was taken under that name.
 take() {
