@@ -131,14 +131,15 @@ leaks() {
 	grep -xF -f "$work/secrets" "$work/text"
 }
 
-# The workbook's own page has them: so it is seen whether they are found.
+# The workbook's own page has them: so it is seen whether they are found. What measures the
+# engine does what a driver does.
 keeps_secrets() {
 	secrets >"$work/secrets"
 	"$book/book/make" html >"$work/out" 2>&1 || fail "$(cat "$work/out")" || return
 	leaks "$book/build/book/dma-labs.html" >"$work/left" || true
-	[ "$(wc -l <"$work/left")" -gt 300 ] || fail "Of the solutions in the book, these alone are found: $(cat "$work/left")" || return
+	[ "$(wc -l <"$work/left")" -gt 200 ] || fail "Of the solutions in the book, these alone are found: $(cat "$work/left")" || return
 	! leaks "$page" >"$work/left" || fail "The text has lines of a solution: $(cat "$work/left")" || return
-	find "$handout" -type f ! -name '*.html' -exec cat {} + | squeezed >"$work/text"
+	find "$handout" -type f ! -name '*.html' ! -path '*/labs/bench/*' -exec cat {} + | squeezed >"$work/text"
 	! grep -xF -f "$work/secrets" "$work/text" >"$work/left" || fail "There are lines of a solution: $(cat "$work/left")"
 }
 
@@ -152,7 +153,7 @@ has_the_text() {
 		'step what was done how it shows itself'; do
 		grep -q "$words" "$work/text" || fail "The text has no \"$words\"." || return
 	done
-	! grep -qE '<pre[^>]*>(<code[^>]*>)?[[:space:]]*<' "$page" || fail 'The text has an empty block.'
+	! grep -qE '<pre[^>]*>(<code[^>]*>)?[[:space:]]*</' "$page" || fail 'The text has an empty block.'
 }
 
 # Each skeleton is tested there, and a solution that a student has found.
