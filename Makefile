@@ -9,6 +9,11 @@ TEXT ?= one-two-three
 PAPER ?=
 export LAB SOLUTION BOARD KERNEL TEXT PAPER
 
+# A name in small letters would do nothing: whoever wrote it would get another lab's tests.
+$(foreach name,lab step solution answer kernel board fresh text format paper html,\
+	$(if $(filter command,$(origin $(name))),$(error $(name)=$($(name)) is not known: write \
+		$(shell echo $(name) | tr a-z A-Z)=$($(name)))))
+
 .DELETE_ON_ERROR:
 .PHONY: help demo test watch shell doctor install uninstall diff handout skeletons bench bench-compare grade book transcripts check matrix check-native check-fresh clean
 

@@ -173,7 +173,8 @@ says_what_is_missing() {
 	for target in demo check check-native grade diff skeletons handout book transcripts; do
 		refuses "make $target: .* handout.*: make help lists" make -C "$handout" "$target" || return
 	done
-	refuses handout env SOLUTION=1 make -C "$handout" test
+	refuses 'handout.*: leave out' env SOLUTION=1 make -C "$handout" test &&
+		refuses 'handout.*: leave out' make -C "$handout" test SOLUTION=1 STEP=2
 }
 
 begin
