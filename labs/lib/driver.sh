@@ -169,7 +169,7 @@ what_there_is() {
 	if [ -n "$named" ]; then
 		echo "misc_register() was given the name \"$named\": it is to be \"${device#/dev/}\"."
 	else
-		echo 'Does probe() come to misc_register()?'
+		echo 'Does probe() come to misc_register(), or does it return an error before that?'
 		step_log | grep "soc:$node" | sed -n '$s/^\[[^]]*\]/The log has:/p'
 	fi
 }
