@@ -138,22 +138,22 @@ keeps_secrets() {
 	"$book/book/make" html >"$work/out" 2>&1 || fail "$(cat "$work/out")" || return
 	leaks "$book/build/book/dma-labs.html" >"$work/left" || true
 	[ "$(wc -l <"$work/left")" -gt 200 ] || fail "Of the solutions in the book, these alone are found: $(cat "$work/left")" || return
-	! leaks "$page" >"$work/left" || fail "The text has lines of a solution: $(cat "$work/left")" || return
+	! leaks "$chapter" >"$work/left" || fail "The text has lines of a solution: $(cat "$work/left")" || return
 	find "$handout" -type f ! -name '*.html' ! -path '*/labs/bench/*' -exec cat {} + | squeezed >"$work/text"
 	! grep -xF -f "$work/secrets" "$work/text" >"$work/left" || fail "There are lines of a solution: $(cat "$work/left")"
 }
 
 # Transcripts, parts of headers and the tables of wrong answers: what a student may have.
-page=$handout/chapter-9/dma-labs.html
+chapter=$handout/chapter-9/dma-labs.html
 has_the_text() {
 	[ -z "$(find "$handout/chapter-9" -name '*.md')" ] || fail 'There is text that no student should read unmade.' || return
-	! grep -q 'instructors' "$page" || fail "The instructors' guide is handed out, too." || return
-	page_text "$page" >"$work/text"
+	! grep -q 'instructors' "$chapter" || fail "The instructors' guide is handed out, too." || return
+	page_text "$chapter" >"$work/text"
 	for words in 'ok 8 - the driver withstands an engine' 'struct dma_sg_copy {' \
 		'step what was done how it shows itself'; do
 		grep -q "$words" "$work/text" || fail "The text has no \"$words\"." || return
 	done
-	! grep -qE '<pre[^>]*>(<code[^>]*>)?[[:space:]]*</' "$page" || fail 'The text has an empty block.'
+	! grep -qE '<pre[^>]*>(<code[^>]*>)?[[:space:]]*</' "$chapter" || fail 'The text has an empty block.'
 }
 
 # Each skeleton is tested there, and a solution that a student has found.
