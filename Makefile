@@ -9,6 +9,11 @@ TEXT ?= one-two-three
 PAPER ?=
 export LAB SOLUTION BOARD KERNEL TEXT PAPER
 
+# A name in small letters would do nothing: whoever wrote it would get another lab's tests.
+$(foreach name,lab step solution answer kernel board fresh text format paper html,\
+	$(if $(filter command,$(origin $(name))),$(error $(name)=$($(name)) is not known: write \
+		$(shell echo $(name) | tr a-z A-Z)=$($(name)))))
+
 .DELETE_ON_ERROR:
 .PHONY: help demo test watch shell doctor install uninstall diff handout skeletons bench bench-compare grade book transcripts check matrix check-native check-fresh clean
 
@@ -47,17 +52,18 @@ export LAB SOLUTION BOARD KERNEL TEXT PAPER
 #+   STEP=3                 the solution up to that step
 #: What test takes:
 #:   FRESH=1                a Pi that boots, not one that was saved after it had
-#: What test and shell take, and demo:
+#+ What test and shell take, and demo:
+#- What test and shell take:
 #:   KERNEL=6.12            another Debian kernel, or newest (default: your release's)
 #:   KERNEL=debug           yours, built with all that finds a driver's mistakes
 #:   BOARD=raspi2b          a 32-bit board, or raspi4b (default: raspi3b)
-# Lines with a + are not for a handout.
+# Lines with a + are not for a handout, and one with a - is for that alone.
 help:
-	@sed -n 's/^#[:$(if $(wildcard solutions),+)] \{0,1\}//p' Makefile
+	@sed -n 's/^#[:$(if $(wildcard solutions),+,-)] \{0,1\}//p' Makefile
 
 # What a handout has not.
 whole = [ -d solutions ] || { echo 'make $@: this is a handout, without solutions:' \
-	'see README.md for what it has' >&2; exit 2; };
+	'make help lists what it has' >&2; exit 2; };
 
 demo:
 	@$(whole) pi/setup run
@@ -89,7 +95,8 @@ diff:
 	@$(whole) solutions/diff "$$LAB" $(if $(HTML),"build/diff-lab-$$LAB.html")
 
 handout:
-	@$(whole) solutions/handout build/dma-labs-handout.tar.gz
+	@$(whole) pi/setup handout
+	@solutions/handout build/dma-labs-handout.tar.gz
 
 skeletons:
 	@$(whole) solutions/skeletons

@@ -19,6 +19,19 @@ wrong_words() {
 	refuses 'there is no test "tests/nothing.sh"' tests/run nothing
 }
 
+# Nobody waits for the tests of lab 1, who has written lab=3.
+small_letters() {
+	refuses 'lab=3.* LAB=3' make test lab=3 || return
+	refuses 'step=2.* STEP=2' make watch LAB=2 step=2 || return
+	refuses 'kernel=6.12.* KERNEL=6.12' make -s shell kernel=6.12
+}
+
+# It says so before it builds.
+shell_without_terminal() {
+	refuses 'takes a terminal' make -s shell </dev/null || return
+	! grep -q Building "$work/out" || fail "It builds first: $(cat "$work/out")"
+}
+
 # A make test of the workbook without a solution's help, in a copy.
 no_driver_yet() {
 	git clone -q . "$work/clone"
@@ -188,8 +201,9 @@ shell_works() {
 }
 
 trap 'kill ${mirror-} 2>/dev/null || true; rm -rf "$work"' EXIT
-plan 14
+plan 16
 step "a wrong LAB, BOARD, KERNEL, TEXT or test is told what is right" wrong_words
+step "a name in small letters is told in capitals" small_letters
 step "a lab without a driver says where to write it" no_driver_yet
 step "a driver that does not compile shows the compiler's words" compile_error
 step "a path that kbuild cannot work in is refused" space_in_path
@@ -203,4 +217,5 @@ step "a disk without room is told before anything is downloaded" full_disk
 step "a disk that fills up on the way leaves nothing" disk_fills_up
 step "after all that the next run is sound" next_run_is_sound
 step "make shell is a shell with the lab at hand" shell_works
+step "without a terminal it is refused, before anything is built" shell_without_terminal
 finish

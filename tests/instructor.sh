@@ -91,12 +91,70 @@ hands_out() {
 	[ -z "$answers" ] || fail "There are solved steps in: $answers" || return
 	broken=$(find "$handout" -xtype l)
 	[ -z "$broken" ] || fail "These links lead nowhere: $broken" || return
-	grep -oE '\]\([^)# ]+' "$handout/README.md" | cut -c 3- | grep -v '^http' | while read -r link; do
-		[ -e "$handout/$link" ] || echo "$link"
-	done >"$work/left"
-	[ ! -s "$work/left" ] || fail "Its README has links that lead nowhere: $(cat "$work/left")"
 }
 
+# Each to a file, and to a place in it.
+has_links() {
+	find "$handout" -name README.md | while read -r readme; do
+		grep -oE '\]\([^) ]+' "$readme" | cut -c 3- | grep -v '^http' | while read -r link; do
+			file=$(dirname "$readme")/${link%%#*}
+			[ -e "$file" ] && { [ "$link" = "${link#*#}" ] || grep -qF "id=\"${link#*#}\"" "$file"; } ||
+				echo "${readme#"$work/"}: $link"
+		done
+	done >"$work/left"
+	[ ! -s "$work/left" ] || fail "These links lead nowhere: $(cat "$work/left")"
+}
+
+# Words alone, one space apart: a page has other tabs, and so has who types a line.
+squeezed() {
+	tr -s '\t ' ' ' | sed 's/^ //; s/ $//'
+}
+
+# page_text FILE: all that is to be read in it.
+page_text() {
+	pandoc "$1" --from html --to plain --wrap none | squeezed
+}
+
+# What only a solution has, or only a wrong answer: no line that the text or a skeleton has,
+# too, and none that is as short as a brace.
+secrets() {
+	cat chapter-9/*.md labs/lab-*/*.c labs/lab-*/driver/* labs/lab-*/app/*.[ch] | squeezed >"$work/public"
+	{
+		find solutions/lab-* -name '*.c' -exec cat {} +
+		sed -n 's/^+\([^+]\)/\1/p' tests/wrong-answers/*.patch
+	} | squeezed | grep -E '.{12}' | sort -u | grep -vxF -f "$work/public"
+}
+
+# leaks FILE: what it has of these.
+leaks() {
+	page_text "$1" >"$work/text"
+	grep -xF -f "$work/secrets" "$work/text"
+}
+
+# The workbook's own page has them: so it is seen whether they are found. What measures the
+# engine does what a driver does.
+keeps_secrets() {
+	secrets >"$work/secrets"
+	"$book/book/make" html >"$work/out" 2>&1 || fail "$(cat "$work/out")" || return
+	leaks "$book/build/book/dma-labs.html" >"$work/left" || true
+	[ "$(wc -l <"$work/left")" -gt 200 ] || fail "Of the solutions in the book, these alone are found: $(cat "$work/left")" || return
+	! leaks "$chapter" >"$work/left" || fail "The text has lines of a solution: $(cat "$work/left")" || return
+	find "$handout" -type f ! -name '*.html' ! -path '*/labs/bench/*' -exec cat {} + | squeezed >"$work/text"
+	! grep -xF -f "$work/secrets" "$work/text" >"$work/left" || fail "There are lines of a solution: $(cat "$work/left")"
+}
+
+# Transcripts, parts of headers and the tables of wrong answers: what a student may have.
+chapter=$handout/chapter-9/dma-labs.html
+has_the_text() {
+	[ -z "$(find "$handout/chapter-9" -name '*.md')" ] || fail 'There is text that no student should read unmade.' || return
+	! grep -q 'instructors' "$chapter" || fail "The instructors' guide is handed out, too." || return
+	page_text "$chapter" >"$work/text"
+	for words in 'ok 8 - the driver withstands an engine' 'struct dma_sg_copy {' \
+		'step what was done how it shows itself'; do
+		grep -q "$words" "$work/text" || fail "The text has no \"$words\"." || return
+	done
+	! grep -qE '<pre[^>]*>(<code[^>]*>)?[[:space:]]*</' "$chapter" || fail 'The text has an empty block.'
+}
 
 # Each skeleton is tested there, and a solution that a student has found.
 works_alone() {
@@ -107,20 +165,28 @@ works_alone() {
 	make -C "$handout" test LAB=1 >"$work/out" 2>&1 || fail "make test LAB=1, with the solution: $(tail -n 3 "$work/out")"
 }
 
+# What it cannot do is not in its help.
 says_what_is_missing() {
+	make -s -C "$handout" help >"$work/out"
+	grep -q 'make test' "$work/out" && ! grep -qE 'demo|book|SOLUTION|STEP' "$work/out" ||
+		fail "Its help is: $(cat "$work/out")" || return
 	for target in demo check check-native grade diff skeletons handout book transcripts; do
-		refuses "make $target: .* handout" make -C "$handout" "$target" || return
+		refuses "make $target: .* handout.*: make help lists" make -C "$handout" "$target" || return
 	done
-	refuses handout env SOLUTION=1 make -C "$handout" test
+	refuses 'handout.*: leave out' env SOLUTION=1 make -C "$handout" test &&
+		refuses 'handout.*: leave out' make -C "$handout" test SOLUTION=1 STEP=2
 }
 
 begin
-plan 7
+plan 10
 step "make skeletons loses nothing that somebody wrote" loses_nothing
 step "a skeleton and its solution differ in the steps alone" shows_steps_alone
 step "make diff shows them" prints_diff
 step "make diff HTML=1 is a page with a link to each region" makes_page
 step "make handout packs the skeletons, and no answer" hands_out
+needs 5 step "each link in it leads to a place" has_links
+needs 5 step "its text is a page, with all that is to be read but the solutions" has_the_text
+needs 5 step "no line of a solution, nor of a wrong answer, is in it" keeps_secrets
 step "what was handed out builds and tests on its own" works_alone
 step "it says what takes the whole workbook" says_what_is_missing
 finish

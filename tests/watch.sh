@@ -194,6 +194,7 @@ tells_states() {
 	opens
 	shows '^lab-7-watch: 0 of 3 steps are done' && shows '^>  1  open         the first has its value' &&
 		shows '^   2  not reached  the second' && shows '^   3  open  ' &&
+		shows '^>  1  open .* [0-9][0-9][0-9] \.\.\.$' &&
 		shows '^The first is not 1: 100 101 ' && shows_not 'for people' && shows_not 'the last line' || return
 	long=$(awk 'length > 80' "$work/now")
 	[ -z "$long" ] || fail "This is longer than 80 columns: $long"
@@ -274,6 +275,18 @@ is_interrupted() {
 	ends_by INT 130 && ends_by TERM 143 && ends_by HUP 129
 }
 
+# A handout has no answers: d is no key there.
+handed_out() {
+	mv "$work/book/solutions" "$work/hidden"
+	opens
+	shows '^>  1  open' && shows_not 'd diff' && types d 'a handout has none' && shows 'The first is not 1' &&
+		types x 'no key' && types h '^the last line' && shows_not 'no key' && shown=0 || shown=1
+	mv "$work/hidden" "$work/book/solutions"
+	[ "$shown" -eq 0 ] || return
+	printf q >&6
+	ends 0
+}
+
 terminal_closes() {
 	opens
 	shows '0 of 3' || return
@@ -315,7 +328,7 @@ without_terminal() {
 
 other_lab() {
 	! make -s watch LAB=9 >"$work/lines" 2>&1 || fail 'It ended well.' || return
-	grep -q 'there is no lab "9"' "$work/lines" || fail "$(cat "$work/lines")"
+	grep -q 'there is no lab "9": LAB= takes 1 2 3$' "$work/lines" || fail "$(cat "$work/lines")"
 }
 
 clean_up() {
@@ -328,7 +341,7 @@ clean_up() {
 trap clean_up EXIT
 make_lab
 make_gate
-plan 13
+plan 14
 step "each step has its state, the first problem its hint, in 80 columns" tells_states
 needs 1 step "h shows all of a hint, n goes to the next step" tells_all
 needs 1 step "d asks, and shows what the solution has there" answers
@@ -338,6 +351,7 @@ needs 1 step "d does not ask about a step that is done" answers_what_is_done
 needs 1 step "d shows all of a file whose markers are gone, and says if there is no solution" without_marker
 needs 1 step "t tests again, q ends it and leaves the terminal as it was" tests_again
 needs 1 step "so does a signal while it tests" is_interrupted
+needs 1 step "a key that is none is told, and so is d in a handout" handed_out
 needs 1 step "it ends with its terminal" terminal_closes
 needs 1 step "NO_COLOR and TERM=dumb are obeyed" is_plain
 step "without a terminal, each save is told once" without_terminal

@@ -3,6 +3,8 @@
 --
 --	``` {.c lab="1" step="4, map"}
 --	```
+--
+-- A handout's book has none.
 
 local book = dofile('book/filters/lib.lua')
 
@@ -18,6 +20,9 @@ function CodeBlock(code)
 	local lab, step = code.attributes.lab, code.attributes.step
 	if not step then
 		return nil
+	end
+	if os.getenv('HANDOUT') then
+		return {}
 	end
 	local function cut(option)
 		local number, name = step:match('^(%d+), (.+)$')

@@ -154,7 +154,7 @@ static int dma_m2m_give_up(struct dma_m2m *m2m, dma_cookie_t cookie, int why)
  * TODO step 6, wait: Start what is queued and wait for m2m->done: no longer
  * than timeout_ms, and not past a signal that kills. Return 0 when it came;
  * otherwise it is dma_m2m_give_up() that decides, given -ETIMEDOUT or the error
- * of the wait.
+ * of the wait. That no time-out passes for a success, step 8 tests.
  *
  * See dma_async_issue_pending(), wait_for_completion_killable_timeout(),
  * msecs_to_jiffies().
@@ -261,7 +261,7 @@ static ssize_t dma_m2m_write(struct file *file, const char __user *ubuf,
 	 * as nothing was copied, and after an error. A copy is read from its
 	 * start: *ppos is 0 then. All of this, from the first byte taken on, is
 	 * for one write() at a time; who waits for it can be killed, and gets
-	 * -ERESTARTSYS.
+	 * -ERESTARTSYS. Of this, step 7 tests *ppos, and step 8 who waits.
 	 *
 	 * See min_t(size_t, a, b), copy_from_user(), mutex_lock_killable().
 	 * Chapter: Lab 1, data from user space.

@@ -27,16 +27,26 @@ no_answer() {
 	esac
 }
 
+# not_told BEFORE: of a transfer whose end nobody was told, when there had been as many
+# interrupts before it.
+not_told() {
+	if [ -n "$irq" ] && [ "$(our_interrupts)" -gt "$1" ]; then
+		echo 'The engine came to the end: does the callback call complete()?'
+	else
+		echo 'Is the transfer started, by dma_async_issue_pending()?'
+	fi
+}
+
 # attempt_transfer LENGTH: writes fresh random bytes to the device in one write(2).
 # That the buffers differ is for a later step to say.
 attempt_transfer() {
 	random "$1"
+	earlier=$(our_interrupts)
 	written=$(write_once "$1")
 	case $written in
 	"$1" | EIO) ;;
-	ETIMEDOUT | 'nothing within'*) fail \
-		"A write() of $1 bytes returned $written. Is the transfer started, by
-dma_async_issue_pending()? Is the callback set, and does it call complete()?" ;;
+	ETIMEDOUT | 'nothing within'*) fail "A write() of $1 bytes returned $written.
+$(not_told "$earlier")" ;;
 	*) fail "A write() of $1 bytes returned $written." ;;
 	esac
 }
@@ -77,7 +87,7 @@ mappings() {
 
 # bus_of DIRECTION: the bus address that mapping in that direction gave.
 bus_of() {
-	sed -n "/^map .* direction=$1\$/{n;s/^mapped bus=//p;}" "$calls"
+	sed -n "/^map .* direction=DMA_$1\$/{n;s/^mapped bus=//p;}" "$calls"
 }
 
 # address_of END: its bus address, by what the driver said of it.
@@ -153,12 +163,12 @@ maps_both_buffers() {
 	[ "$(mappings "^map device=\"$controller\"")" -eq 2 ] || fail \
 		"A buffer was not mapped for $controller, the device that moves the data:
 see dmaengine_get_dma_device()." || return
-	[ "$(mappings '^map .* direction=1$')" -eq 1 ] && [ "$(mappings '^map .* direction=2$')" -eq 1 ] ||
-		fail "The source goes DMA_TO_DEVICE (1), the destination comes DMA_FROM_DEVICE (2); seen:
+	[ "$(mappings '^map .* direction=DMA_TO_DEVICE$')" -eq 1 ] && [ "$(mappings '^map .* direction=DMA_FROM_DEVICE$')" -eq 1 ] ||
+		fail "The source goes DMA_TO_DEVICE, the destination comes DMA_FROM_DEVICE; seen:
 $(grep '^map ' "$work/mappings")" || return
-	[ "$(address_of source)" != "$(bus_of 2)" ] || fail \
-		"m2m->src is what DMA_FROM_DEVICE gave: the direction is the data's, seen from memory. What
-the device reads goes DMA_TO_DEVICE." || return
+	[ "$(address_of source)" != "$(bus_of FROM_DEVICE)" ] || fail \
+		"m2m->src is what DMA_FROM_DEVICE gave. The direction is named from the device's side:
+it reads the source, so that one goes DMA_TO_DEVICE." || return
 	[ "$(mappings '^map .* length=4096 ')" -eq 2 ] ||
 		fail "4096 bytes were written, but not 4096 mapped at each end."
 }
@@ -167,9 +177,9 @@ submits_one_descriptor() {
 	watch_a_write || return
 	[ "$(called '^prepare ')" -eq 1 ] ||
 		fail "$(called '^prepare ') descriptors were prepared for one write(): see dmaengine_prep_dma_memcpy()." || return
-	[ "$(called "^prepare to=$(bus_of 2) from=$(bus_of 1) length=4096 ")" -eq 1 ] || fail \
+	[ "$(called "^prepare to=$(bus_of FROM_DEVICE) from=$(bus_of TO_DEVICE) length=4096 ")" -eq 1 ] || fail \
 		"The descriptor is: $(grep '^prepare' "$calls"). It should be
-to=$(bus_of 2) from=$(bus_of 1) length=4096, the bus addresses that dma_map_single() gave,
+to=$(bus_of FROM_DEVICE) from=$(bus_of TO_DEVICE) length=4096, the bus addresses that dma_map_single() gave,
 the destination first." || return
 	[ "$(called '^submit')" -eq 1 ] ||
 		fail "The descriptor was prepared and not submitted: see dmaengine_submit()." || return
@@ -179,9 +189,11 @@ the destination first." || return
 # A driver that gives up, and then finds the cookie complete, was never called back.
 is_called_back() {
 	waits_at_most 3000 && rm -f "$calls" && watch_a_write || return
-	[ "$(called '^terminate')" -eq 0 ] || fail \
-		"The wait ended by its bound. Is the transfer started, by dma_async_issue_pending()?
-Is the callback set before dmaengine_submit(), and does it call complete()?"
+	[ "$(called '^terminate')" -gt 0 ] || return 0
+	[ "$(called '^issue')" -gt 0 ] || fail \
+		"The wait ended by its bound: nobody has started the transfer, by dma_async_issue_pending()." || return
+	fail "The transfer was started, and the wait ended by its bound: the callback has to be set before
+dmaengine_submit(), and to call complete()."
 }
 
 raises_an_interrupt() {

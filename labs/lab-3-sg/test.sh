@@ -116,16 +116,16 @@ mapped_for_the_channel() {
 	[ "$(called "^map_table device=\"$controller\"")" -eq 2 ] || fail \
 		"An end was not mapped for $controller, the device that moves the data:
 see dmaengine_get_dma_device()." || return
-	for direction in 1 2; do
+	for direction in DMA_TO_DEVICE DMA_FROM_DEVICE; do
 		[ "$(called "^map_table .* direction=$direction\$")" -eq 1 ] ||
-			fail "The source goes DMA_TO_DEVICE (1), the destination comes DMA_FROM_DEVICE (2); seen:
+			fail "The source goes DMA_TO_DEVICE, the destination comes DMA_FROM_DEVICE; seen:
 $(grep '^map_table ' "$calls")" || return
 	done
 }
 
 unmapped_as_mapped() {
 	watch_pages || return
-	for direction in 1 2; do
+	for direction in DMA_TO_DEVICE DMA_FROM_DEVICE; do
 		[ "$(called "^unmap_table device=\"$controller\" .* direction=$direction\$")" -eq 1 ] ||
 			fail "dma_unmap_sgtable() has to undo each dma_map_sgtable(): same device, same direction. Seen:
 $(grep '_table ' "$calls")" || return
@@ -135,20 +135,20 @@ $(grep '_table ' "$calls")" || return
 # in_table DIRECTION WORD: what the first table for that direction has. There are more
 # when there was too little room to bounce.
 in_table() {
-	sed -n "s/^table direction=$1 .*$2=\([0-9]*\).*/\1/p" "$calls" | head -n 1
+	sed -n "s/^table direction=DMA_$1 .*$2=\([0-9]*\).*/\1/p" "$calls" | head -n 1
 }
 
 begins_in_the_middle() {
 	watch_middle || return
-	[ "$(in_table 1 offset) $(in_table 2 offset)" = '512 1024' ] || fail \
+	[ "$(in_table TO_DEVICE offset) $(in_table FROM_DEVICE offset)" = '512 1024' ] || fail \
 		"From 512 bytes behind a page's beginning to 1024 behind another's: the tables begin
-at $(in_table 1 offset) and $(in_table 2 offset). See offset_in_page()."
+at $(in_table TO_DEVICE offset) and $(in_table FROM_DEVICE offset). See offset_in_page()."
 }
 
 has_segments() {
-	[ "$(in_table 1 entries) $(in_table 2 entries)" = "$sources $destinations" ] || fail \
+	[ "$(in_table TO_DEVICE entries) $(in_table FROM_DEVICE entries)" = "$sources $destinations" ] || fail \
 		"By /proc/self/pagemap the source is $sources segments and the destination $destinations; the tables have
-$(in_table 1 entries) and $(in_table 2 entries). Pages side by side are one, no longer than the device and
+$(in_table TO_DEVICE entries) and $(in_table FROM_DEVICE entries). Pages side by side are one, no longer than the device and
 its bounce buffers take: see sg_alloc_table_from_pages_segment(), dma_max_mapping_size()."
 }
 
@@ -163,7 +163,7 @@ bytes_prepared() {
 
 # bus DIRECTION: where the first segment of that end begins, for the engine.
 bus() {
-	sed -n "s/^bus direction=$1 bus=//p" "$calls"
+	sed -n "s/^bus direction=DMA_$1 bus=//p" "$calls"
 }
 
 # has_pieces LENGTH: of that many bytes.
@@ -171,8 +171,8 @@ has_pieces() {
 	[ "$(called '^prepare ')" -eq "$pieces" ] || fail \
 		"$sources segments at one end and $destinations at the other have $pieces pieces in common, and
 $(called '^prepare ') descriptors were prepared: see dmaengine_prep_dma_memcpy()." || return
-	grep -q "^prepare to=$(bus 2) from=$(bus 1) " "$calls" || fail \
-		"The first piece begins where both tables do: to=$(bus 2) from=$(bus 1), the bus
+	grep -q "^prepare to=$(bus FROM_DEVICE) from=$(bus TO_DEVICE) " "$calls" || fail \
+		"The first piece begins where both tables do: to=$(bus FROM_DEVICE) from=$(bus TO_DEVICE), the bus
 addresses that dma_map_sgtable() gave. The first descriptor is:
 $(grep -m 1 '^prepare ' "$calls")" || return
 	[ "$(bytes_prepared "$calls")" -eq "$1" ] ||
@@ -224,8 +224,8 @@ the CPU raises none." || return
 # The copy of 3000 bytes began at offset 100 in a page: whole lines are 128 to 3072.
 only_whole_lines() {
 	watch_lines || return
-	offset=$(in_table 2 offset)
-	length=$(in_table 2 length)
+	offset=$(in_table FROM_DEVICE offset)
+	length=$(in_table FROM_DEVICE length)
 	[ -n "$offset" ] || fail "3000 bytes have whole cache lines, and no destination was mapped for them." || return
 	[ $((offset % 64)) -eq 0 ] && [ $((length % 64)) -eq 0 ] &&
 		[ "$offset" -ge 128 ] && [ $((offset + length)) -le 3072 ] || fail \

@@ -150,19 +150,28 @@ job_ended() {
 loads() {
 	dma_interrupts | cut -d ' ' -f 1 >"$work/irqs"
 	channels_in_use >"$work/channels"
+	misc_names >"$work/misc"
 	insmod "./$ko" 2>"$work/insmod" ||
 		fail "insmod: $(cat "$work/insmod"). Does probe() return an error? dmesg tells." || return
 	channels_in_use | new_in channels >"$work/ours"
 	[ -c "$device" ] || fail "The module is loaded, but there is no $device.
-Does probe() come to misc_register()? Is the name ${device#/dev/}, without /dev/?$(what_there_is)"
+$(what_there_is)"
 }
 
-# In the place of the device: what probe() said and came to, and other devices.
+# The misc devices that are registered, one name a line.
+misc_names() {
+	sed 's/^ *[0-9]* //' /proc/misc | sort
+}
+
+# In the place of the device: another one, or what probe() said and came to.
 what_there_is() {
-	step_log | grep "soc:$node" | sed -n '$s/^\[[^]]*\]/\nThe log has:/p'
-	for there in /dev/dma*; do
-		[ ! -c "$there" ] || printf '\nThere is: %s' "$there"
-	done
+	named=$(misc_names | new_in misc)
+	if [ -n "$named" ]; then
+		echo "misc_register() was given the name \"$named\": it is to be \"${device#/dev/}\"."
+	else
+		echo 'Does probe() come to misc_register(), or does it return an error before that?'
+		step_log | grep "soc:$node" | sed -n '$s/^\[[^]]*\]/The log has:/p'
+	fi
 }
 
 holds_channel() {

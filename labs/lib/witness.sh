@@ -108,6 +108,8 @@ may_witness() {
 	}
 }
 
+# The directions by their names, as those who read them know them.
+#
 # Setting the process empties the filter first: nothing is recorded meanwhile.
 witness() {
 	[ -d "$instance" ] || {
@@ -118,7 +120,10 @@ witness() {
 	echo >"$instance/trace"
 	sh -c 'echo $$ >"$0/set_event_pid"; echo 1 >"$0/tracing_on"; exec "$@"' "$instance" "$@" &&
 		status=0 || status=$?
-	sed -n 's/^.*: \([a-z_]*\): (\(dma_\|vchan_\|bcm2835_\|[^ )]* <- dma_\)[^)]*) */\1 /p' \
+	sed -n 's/direction=1\( \|$\)/direction=DMA_TO_DEVICE\1/
+		s/direction=2\( \|$\)/direction=DMA_FROM_DEVICE\1/
+		s/direction=0\( \|$\)/direction=DMA_BIDIRECTIONAL\1/
+		s/^.*: \([a-z_]*\): (\(dma_\|vchan_\|bcm2835_\|[^ )]* <- dma_\)[^)]*) */\1 /p' \
 		"$instance/trace" >"$calls"
 	return "$status"
 }

@@ -160,7 +160,8 @@ static int run_test(const char *name, __u64 number)
 		seed(number);
 		ret = tests[i].run();
 		if (ret == FAILED)
-			fail("(To see it again: dma_sg_test %s %llu)", name, number);
+			fail("(To see it again, with the module loaded: app/dma_sg_test %s %llu)",
+			     name, number);
 		return ret;
 	}
 	return explain_usage();
