@@ -8,8 +8,8 @@ cd "$(dirname "$0")/.."
 . labs/lib/ktap.sh
 
 # "MISTAKE REPORT": what tests/guest/faults.c does, and what is said of it. A line with a
-# name alone begins another guest, as some of what sees mistakes sees no second one: lockdep
-# has switched itself off then, KASAN is silent; and after an oops nothing can be loaded.
+# name alone begins another guest: lockdep switches itself off when it has seen one, or what
+# KASAN reports; and after an oops nothing can be loaded.
 mistakes() {
 	cat <<-'EOF'
 		guest
