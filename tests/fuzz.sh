@@ -55,10 +55,10 @@ device_of() {
 fuzz() {
 	log=$work/$1.log console=$work/$1.console from=${5-$work}
 	set -- "$2" "$3" "$4"
-	pi/run ${KERNEL:+-k "$KERNEL"} -a 'maxcpus=2 swiotlb=force' -t 3600 -l "$console" \
-		"$work/fuzz=fuzz/fuzz" tests/guest/fuzz.sh=fuzz/fuzz.sh "$from/dma_m2m.ko=fuzz/dma_m2m.ko" \
-		"$from/dma_mmap_driver.ko=fuzz/dma_mmap_driver.ko" \
-		"$from/dma_sg_driver.ko=fuzz/dma_sg_driver.ko" -- /fuzz/fuzz.sh "$@" >"$log" 2>&1 </dev/null
+	pi/run ${KERNEL:+-k "$KERNEL"} -s build/snapshots -a 'maxcpus=2 swiotlb=force' -t 3600 \
+		-l "$console" "$work/fuzz=fuzz/fuzz" tests/guest/fuzz.sh=fuzz/fuzz.sh \
+		"+$from/dma_m2m.ko=fuzz/dma_m2m.ko" "+$from/dma_mmap_driver.ko=fuzz/dma_mmap_driver.ko" \
+		"+$from/dma_sg_driver.ko=fuzz/dma_sg_driver.ko" -- /fuzz/fuzz.sh "$@" >"$log" 2>&1 </dev/null
 }
 
 # ---- what the solutions do ----------------------------------------------------

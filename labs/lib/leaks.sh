@@ -47,7 +47,7 @@ no_memory_left() {
 	[ -e "$memory_book" ] || return 0
 	echo scan >"$memory_book"
 	until read -r now _ </proc/uptime && [ $((${now%.*} - noted)) -gt 5 ]; do
-		sleep 0.3
+		sleep 1
 	done
 	echo scan >"$memory_book"
 	name_leaks <"$memory_book" >"$work/leaked"

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# usage: faults.sh FAULT
-# Three steps that pass, but for what the kernel sees in the second: see faults.c.
+# usage: faults.sh FAULT...
+# Steps that pass, but for what the kernel sees in every second one: see faults.c.
 set -eu
 cd "$(dirname "$0")"
 
@@ -13,7 +13,6 @@ cd "$(dirname "$0")"
 . ../lib/leaks.sh
 
 module=faults
-fault=$1
 
 makes_a_mistake() {
 	leaks_begin
@@ -27,10 +26,13 @@ makes_a_mistake() {
 	esac
 }
 
-plan 3
+plan $((2 * $# + 1))
 # For what waits for ever, which is then a second.
 echo 1 2>/dev/null >/proc/sys/kernel/hung_task_timeout_secs || true
 step "before" true
-step "the kernel warns" makes_a_mistake
-step "after" true
+for fault in "$@"; do
+	! grep -q '^faults ' /proc/modules || rmmod faults
+	step "the kernel warns" makes_a_mistake
+	step "after" true
+done
 finish
