@@ -85,6 +85,8 @@ usage() {
 		grading/one $words >"$work/said" 2>&1 && got=0 || got=$?
 		[ "$got" -eq 2 ] || fail "grading/one $words ended with $got, not 2." || return
 	done
+	GRADING_SECONDS=many grading/one "$out" "$lab" half >"$work/said" 2>&1 && got=0 || got=$?
+	[ "$got" -eq 2 ] || fail "With GRADING_SECONDS=many it ended with $got, not 2."
 }
 
 # ---- what goes wrong on the host --------------------------------------------------
