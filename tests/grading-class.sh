@@ -191,7 +191,7 @@ stopped_by() {
 	for n in 1 2 3 4; do
 		hands_in "quick$n" "passed $n"
 	done
-	hands_in slow 'wait 600'
+	hands_in slow 'wait 100'
 	env --default-signal JOBS=2 setsid grading/class "$in" "$out" >"$work/out" 2>"$work/err" &
 	soon grep -q '4 of 5' "$work/err" || fail "$(cat "$work/err")" || return
 	kill -s "$1" $!
@@ -216,27 +216,28 @@ can_be_killed() {
 	printf '#!/bin/sh\nsleep 1\nexec /usr/bin/setpriv "$@"\n' >"$work/bin/setpriv"
 	chmod +x "$work/bin/setpriv"
 	begin
-	hands_in slow 'wait 600'
+	hands_in slow 'wait 100'
 	env PATH="$work/bin:$PATH" grading/class "$in" "$out" >"$work/out" 2>"$work/err" &
 	soon pgrep -f "setpriv .* $out" >/dev/null || fail "$(cat "$work/err")" || return
 	kill -s KILL $!
 	wait $! || :
-	soon ended_all || fail "There still runs: $(pgrep -af "$out")" || return
+	soon nothing_of "$out" || fail "There still runs: $(pgrep -af "$out")" || return
 	[ ! -e "$out/calls" ] || fail 'It has begun without a parent.' || return
 	stopped_by KILL
 	[ "$got" -eq 137 ] || fail "It was not killed: $got" || return
-	soon ended_all || fail "There still runs: $(pgrep -af "grading-double $out")" || return
+	soon nothing_of "grading-double $out" || fail "There still runs: $(pgrep -af "grading-double $out")" || return
 	hands_in slow 'passed 5'
 	grades && calls 6
 }
 
-ended_all() {
-	! pgrep -f "grading-double $out" >/dev/null
+# nothing_of WORDS: no process has them.
+nothing_of() {
+	! pgrep -f "$1" >/dev/null
 }
 
 one_at_a_time() {
 	begin
-	hands_in slow 'wait 600'
+	hands_in slow 'wait 100'
 	env grading/class "$in" "$out" >"$work/out" 2>"$work/first" &
 	soon test -s "$out/calls" || fail "$(cat "$work/first")" || return
 	grade
