@@ -6,6 +6,7 @@ at all. So whatever happens here, to go on is to begin again: what is there, is 
 """
 
 import collections
+import contextlib
 import json
 import math
 import os
@@ -25,6 +26,31 @@ TICK = 0.05
 HANDFUL = 4             # submissions a task of Slurm's: enough for what it takes to start it
 TASKS_MAX = 1000        # as Slurm has it, unless it is told otherwise
 SLURM_TICK = 1          # seconds: each look asks the controller
+CLEARING = 10           # seconds for what is ended to clear up
+ENDING = signal.SIGINT, signal.SIGTERM, signal.SIGHUP   # who is told so, ends
+
+
+@contextlib.contextmanager
+def only_in_pauses():
+    """pause(seconds), in which alone it is heard that this program shall end: elsewhere, what
+    is just begun would be known to nobody."""
+    asked = []
+    handlers = [(number, signal.getsignal(number)) for number in ENDING]
+
+    def pause(seconds):
+        time.sleep(seconds)
+        if asked:
+            raise KeyboardInterrupt
+
+    for number, handler in handlers:
+        if handler != signal.SIG_IGN:
+            signal.signal(number, lambda *_: asked.append(True))
+    try:
+        yield pause
+        pause(0)
+    finally:
+        for number, handler in handlers:
+            signal.signal(number, handler)
 
 
 class Progress:
@@ -68,23 +94,32 @@ class Progress:
             self.say(f'==> {self.done} of {self.total} graded')
 
 
+# Ends when its parent does, of which it gets the number: even if that has ended before the
+# kernel was told so.
+WITH_PARENT = ['setpriv', '--pdeathsig', 'TERM', 'sh', '-c', '[ "$PPID" != "$0" ] || exec "$@"']
+
+
 class Running:
     """A grading/one. It ends when this program does, and has a session of its own: Ctrl-C
     is for this program to hear."""
 
     def __init__(self, out, job, tries):
-        self.job, self.tries, self.begun = job, tries, time.monotonic()
+        self.job, self.tries, self.overdue = job, tries, time.monotonic() + LIMIT
+        self.told = None        # when it was told to end
         self.said = tempfile.TemporaryFile()
         self.process = subprocess.Popen(
-            ['setpriv', '--pdeathsig', 'TERM', ONE, str(out), *job], stdin=subprocess.DEVNULL,
+            [*WITH_PARENT, str(os.getpid()), ONE, str(out), *job], stdin=subprocess.DEVNULL,
             stdout=self.said, stderr=subprocess.STDOUT, start_new_session=True)
 
     def ended(self):
-        """Its exit status, or None. Beyond the limit, it is ended."""
-        if self.process.poll() is None and time.monotonic() - self.begun > LIMIT:
+        """Its exit status, or None. Beyond the limit, it is ended: with time to clear up."""
+        status, now = self.process.poll(), time.monotonic()
+        if status is None and self.told and now > self.told + CLEARING:
             self.kill(signal.SIGKILL)
-            self.process.wait()
-        return self.process.poll()
+        elif status is None and not self.told and now > self.overdue:
+            self.told = now
+            self.kill(signal.SIGTERM)
+        return status
 
     def kill(self, number):
         """It and what it has started."""
@@ -94,8 +129,10 @@ class Running:
             pass
 
     def last_words(self):
-        """The end of what it said."""
+        """The end of what it said; or that it took too long."""
         with self.said as said:
+            if self.told:
+                return f'it was ended after {LIMIT} s'
             said.seek(0, os.SEEK_END)
             said.seek(max(0, said.tell() - SAID_MAX))
             return said.read().decode(errors='replace').strip()
@@ -105,7 +142,7 @@ def end_all(running):
     """Time to clear up, and no more."""
     for one in running:
         one.kill(signal.SIGTERM)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + CLEARING
     while any(one.process.poll() is None for one in running) and time.monotonic() < deadline:
         time.sleep(TICK)
     for one in running:
@@ -119,20 +156,21 @@ def local(out, todo, jobs, progress):
     """
     queue = collections.deque((job, 1) for job in todo)
     running, done, troubles = [], {}, {}
-    try:
-        while queue or running:
-            while queue and len(running) < jobs:
-                running.append(Running(out, *queue.popleft()))
-            progress.show(len(running))
-            time.sleep(TICK)
-            for one in [one for one in running if one.ended() is not None]:
-                running.remove(one)
-                if not judge(one.job, one.process.returncode, one.last_words(), one.tries, done, troubles):
-                    queue.append((one.job, one.tries + 1))
-                else:
-                    progress.count(one.job, troubles.get(one.job, 'graded'))
-    finally:
-        end_all(running)
+    with only_in_pauses() as pause:
+        try:
+            while queue or running:
+                while queue and len(running) < jobs:
+                    running.append(Running(out, *queue.popleft()))
+                progress.show(len(running))
+                pause(TICK)
+                for one in [one for one in running if one.ended() is not None]:
+                    running.remove(one)
+                    if judge(one.job, one.process.returncode, one.last_words(), one.tries, done, troubles):
+                        progress.count(one.job, troubles.get(one.job, 'graded'))
+                    else:
+                        queue.append((one.job, one.tries + 1))
+        finally:
+            end_all(running)
     progress.end()
     return done, troubles
 
@@ -167,7 +205,8 @@ class Array:
             ['sbatch', '--parsable', '--requeue', '--job-name=dma-labs', f'--array=0-{tasks - 1}',
              '--open-mode=append', f'--output={self.folder}/%a.log', f'--chdir={self.folder}',
              os.path.join(GRADING, 'handful'), ONE, str(out),
-             str(self.folder), str(size), str(LIMIT)], text=True, capture_output=True, check=False)
+             str(self.folder), str(size), str(LIMIT)], text=True, capture_output=True, check=False,
+            start_new_session=True)
         if done.returncode:
             raise OSError(f'sbatch failed: {done.stderr.strip()}')
         return done.stdout.strip().partition(';')[0]
@@ -195,7 +234,7 @@ class Array:
         subprocess.run(['scancel', self.number], check=False, capture_output=True)
 
 
-def wait_for(array, progress):
+def wait_for(array, progress, pause):
     """Until no task is left, nor one that Slurm would start."""
     counted = set()
     while True:
@@ -209,7 +248,7 @@ def wait_for(array, progress):
             return
         else:
             progress.show(sum(state == 'RUNNING' for state, _ in states))
-        time.sleep(SLURM_TICK)
+        pause(SLURM_TICK)
 
 
 def slurm(out, todo, progress):
@@ -218,12 +257,13 @@ def slurm(out, todo, progress):
     for tries in range(1, TRIES + 1):
         if not left:
             break
-        array = Array(out, left)
-        progress.say(f'==> Slurm job {array.number}, {len(left)} submissions: {array.folder}')
-        try:
-            wait_for(array, progress)
-        finally:
-            array.cancel()
+        with only_in_pauses() as pause:
+            array = Array(out, left)
+            progress.say(f'==> Slurm job {array.number}, {len(left)} submissions: {array.folder}')
+            try:
+                wait_for(array, progress, pause)
+            finally:
+                array.cancel()
         ended = array.ended()
         nothing = 1, f'its task left nothing: see {array.folder}'
         left = [job for job in left if not judge(job, *ended.get(job, nothing), tries, done, troubles)]

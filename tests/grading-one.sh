@@ -11,6 +11,7 @@
 #   Seconds: until its machine is overdue (180)
 #
 # usage: tests/grading-one.sh [all|ATTACK...]   some of the attacks; all; or these alone
+#        tests/grading-one.sh list              them all, as a table: grading/README.md has it
 set -eu
 cd "$(dirname "$0")/.."
 # shellcheck source=labs/lib/ktap.sh
@@ -85,6 +86,8 @@ usage() {
 		grading/one $words >"$work/said" 2>&1 && got=0 || got=$?
 		[ "$got" -eq 2 ] || fail "grading/one $words ended with $got, not 2." || return
 	done
+	GRADING_SECONDS=many grading/one "$out" "$lab" half >"$work/said" 2>&1 && got=0 || got=$?
+	[ "$got" -eq 2 ] || fail "With GRADING_SECONDS=many it ended with $got, not 2."
 }
 
 # ---- what goes wrong on the host --------------------------------------------------
@@ -182,12 +185,33 @@ withstood() {
 	shows_nothing
 }
 
+# A row an attack: its name, the first sentences of its header, what must happen.
+list() {
+	printf '| attack | what it does | what must come of it |\n|---|---|---|\n'
+	for name in $(cd tests/attacks && echo *); do
+		does=$(sed -n '/^ \* /!d; /^ \* Status:/q; s/^ \* //p' "tests/attacks/$name" | paste -sd ' ' | sed 's/|/or/g')
+		# shellcheck disable=SC2016 # for the table
+		never=$(header "$name" Never | sed 's/.*/; nowhere `&`/; s/`@ESCAPE@`/an escape character/')
+		echo "| \`$name\` | $does | $(header "$name" Status), $(header "$name" Points) points at most$never |"
+	done
+}
+
+are_listed() {
+	sed -n '/^<!-- tests\/grading-one.sh list -->$/,/^<!-- end/p' grading/README.md | sed '1d;$d' >"$work/listed"
+	list | diff "$work/listed" - >"$work/diff" ||
+		fail "grading/README.md is to have what tests/grading-one.sh list says: $(cat "$work/diff")"
+}
+
 others_are_unchanged() {
 	sha256sum --quiet -c "$work/sums" >"$work/said" 2>&1 || fail "$(cat "$work/said")" || return
 	[ "$(cat "$out/canary")" = "$canary" ] || fail 'The canary is gone.'
 }
 
 case ${1-some} in
+list)
+	list
+	exit
+	;;
 some) attacks=$some ;;
 all) attacks=$(cd tests/attacks && echo *) ;;
 *) attacks=$* ;;
@@ -199,7 +223,7 @@ mkdir -p "$out"
 cp "$work/canary" "$out/canary"
 # shellcheck disable=SC2086 # a list of words
 set -- $attacks
-plan $((11 + $#))
+plan $((12 + $#))
 step "a right driver gets full points" full_points
 step "with four steps solved, it gets exactly their points, and the next has a hint" half_the_steps
 step "what does not build says so, and why" does_not_build
@@ -216,4 +240,5 @@ for name in $attacks; do
 	step "attack: $name: $(header "$name" Status), $(header "$name" Points) points at most" withstood
 done
 step "no other's result has changed" others_are_unchanged
+step "each attack is listed, with what must come of it" are_listed
 finish

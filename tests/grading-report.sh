@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 # What comes of a graded class: points less lateness, tables, pages. All text in it is
-# hostile. grading/one is a double, as in tests/grading-class.
+# hostile. grading/one is a double, as in tests/grading-class.sh.
 set -eu
 cd "$(dirname "$0")/.."
 # shellcheck source=labs/lib/ktap.sh
