@@ -19,7 +19,7 @@ copy_ioctl=0x4008d901
 why_silent() {
 	case $1 in
 	135) echo 'nothing, and ended by SIGBUS: where it is mapped, there is no memory' ;;
-	142) echo 'nothing: the engine never called back (waited 20 s)' ;;
+	142) echo 'nothing: the engine never called back' ;;
 	*) echo "nothing, and ended with $1: the driver crashed" ;;
 	esac
 }

@@ -587,6 +587,12 @@ static int wait_for(pid_t pid)
 	return WEXITSTATUS(status);
 }
 
+/* Seconds for what takes milliseconds: a debug kernel may be ten times as slow. */
+static int patience(void)
+{
+	return access("/sys/kernel/debug/kmemleak", F_OK) ? 20 : 80;
+}
+
 static pid_t fork_or_die(void)
 {
 	pid_t pid;
@@ -596,7 +602,7 @@ static pid_t fork_or_die(void)
 	if (pid < 0)
 		die("fork()");
 	if (!pid)
-		alarm(20);
+		alarm(patience());
 	return pid;
 }
 
