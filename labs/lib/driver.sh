@@ -243,5 +243,6 @@ gives_everything_back() {
 	leaks_nothing || return
 	[ -e "$work/rmmod.calls" ] || return 0
 	sed '/^release/,$d' "$work/rmmod.calls" | grep -q '^terminate' || fail \
-		"The channel is given back as it is: see dmaengine_terminate_sync(), before dma_release_channel()."
+		"The channel is given back as it is: see dmaengine_terminate_sync(), before dma_release_channel().
+Seen of rmmod: $(cut -d ' ' -f 1 "$work/rmmod.calls" | paste -sd ' ')"
 }
