@@ -24,7 +24,7 @@ header() {
 	sed -n "s/^$2: //p" "$file"
 }
 
-# All are run beforehand, four at a time, as each sleeps now and then. Of one lab the
+# All are run beforehand, six at a time, as each sleeps now and then. Of one lab the
 # next is built where the last one was: little but the driver changes.
 run_all() {
 	for wrong in $names; do
@@ -33,7 +33,7 @@ run_all() {
 		echo "$wrong" "$lab"
 	done >"$work/list"
 	# shellcheck disable=SC2016 # for each process's own shell
-	xargs -L 1 -P 4 --process-slot-var=place sh -c 'ANSWER=$0/lab-$2-$place
+	xargs -L 1 -P 6 --process-slot-var=place sh -c 'ANSWER=$0/lab-$2-$place
 		ln -sfn "$0/$1" "$ANSWER"
 		export ANSWER
 		pi/lab test "$2" >>"$0/$1.log" 2>&1 || true' "$work" <"$work/list"
