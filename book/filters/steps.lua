@@ -21,7 +21,7 @@ function CodeBlock(code)
 	if not step then
 		return nil
 	end
-	if os.getenv('HANDOUT') then
+	if (os.getenv('HANDOUT') or '') ~= '' then
 		return {}
 	end
 	local function cut(option)
