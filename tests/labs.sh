@@ -58,7 +58,47 @@ forgets_what_is_gone() {
 	! builds || fail 'A header that was removed is still included.'
 }
 
-plan 11
+# ---- pi/asked.mk ---------------------------------------------------------------
+
+# In the place of the compiler: one that lists the questions, "STATUS QUESTION".
+listing_compiler() {
+	mkdir "$work/bin"
+	cat >"$work/bin/aarch64-linux-gnu-gcc" <<-EOF
+		#!/bin/sh
+		[ "\$1" != -dumpfullversion ] || exec echo of-$$
+		$(command -v aarch64-linux-gnu-gcc) "\$@" && status=0 || status=\$?
+		case \$* in *' /dev/null '*) echo "\$status \$*" | sed 's/ -o .*//' >>"$work/questions" ;; esac
+		exit "\$status"
+	EOF
+	chmod +x "$work/bin/aarch64-linux-gnu-gcc"
+}
+
+# builds_anew NAME: a lab, by that compiler; what it was asked is in $work/NAME.
+builds_anew() {
+	find "$work/copy/lab-1" -name 'dma_m2m*o' -delete
+	: >"$work/questions"
+	PATH=$work/bin:$PATH pi/kbuild "$kernel" "$work/copy/lab-1" >"$work/out" 2>&1 || fail "$(cat "$work/out")" || return
+	sort "$work/questions" >"$work/$1"
+	cp "$work/copy/lab-1/dma_m2m.ko" "$work/$1.ko"
+}
+
+asks_once() {
+	kernel=$(pi/kernel)
+	folder=$(SOLUTION=1 pi/lab build 1 2>"$work/out") || fail "$(cat "$work/out")" || return
+	mkdir "$work/copy"
+	cp -r "$folder" "$work/copy/lab-1"
+	cp -r "$folder/../lib" "$work/copy"
+	listing_compiler
+	builds_anew first && builds_anew second && got=0 || got=1
+	rm -f "$kernel/asked-of-$$"
+	[ "$got" -eq 0 ] || return
+	[ "$(grep -c '^0 ' "$work/first")" -gt 10 ] || fail "It was asked little: $(cat "$work/first")" || return
+	grep -v '^0 ' "$work/first" | cmp - "$work/second" >"$work/out" 2>&1 ||
+		fail "Not what had a no, and that alone, was asked again: $(cut -c 1-300 "$work/second")" || return
+	cmp "$work/first.ko" "$work/second.ko" >"$work/out" 2>&1 || fail "The modules differ: $(cat "$work/out")"
+}
+
+plan 12
 for lab in 1 2 3; do
 	step "lab $lab's solution passes its tests, with each mapping a copy" passes_bounced
 	step "lab $lab's solution passes them without, too" passes_plain
@@ -66,4 +106,5 @@ for lab in 1 2 3; do
 done
 step "what is tested is what was written, not what is newest" tests_what_is_written
 step "what was removed is not used any more" forgets_what_is_gone
+step "what the compiler has said yes to is not asked again" asks_once
 finish
