@@ -118,7 +118,7 @@ transcripts:
 	@book/record
 
 bench:
-	@$(whole) pi/setup book
+	@$(whole) pi/setup book && pi/setup grade
 	@tests/bench
 
 bench-compare:

@@ -75,15 +75,15 @@ channels_in_use() {
 	done
 }
 
-# "IRQ COUNT" of each line of the DMA controller, all processors added up.
+# "IRQ COUNT" of each line of the DMA controller, or of line IRQ, all processors added up.
 dma_interrupts() {
-	awk '/DMA IRQ/ { n = 0; for (i = 2; i <= NF && $i ~ /^[0-9]+$/; i++) n += $i; print $1, n }' \
+	awk -v irq="${1-}" '/DMA IRQ/ && (irq == "" || $1 == irq) { n = 0; for (i = 2; i <= NF && $i ~ /^[0-9]+$/; i++) n += $i; print $1, n }' \
 		/proc/interrupts
 }
 
 # The interrupts of the line that appeared when the driver took its channel.
 our_interrupts() {
-	dma_interrupts | awk -v irq="$irq" '$1 == irq { print $2 }'
+	dma_interrupts "${irq:-none}" | cut -d ' ' -f 2
 }
 
 # new_in LIST: the lines on standard input that are not in $work/LIST.

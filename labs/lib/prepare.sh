@@ -7,3 +7,5 @@ work=/tmp
 # shellcheck source=labs/lib/witness.sh
 . /labs/lib/witness.sh
 witness_prepare
+# Each look at the log goes over all of it: that of the boot is on the console.
+dmesg -c >/dev/null
