@@ -133,6 +133,21 @@ killed_compiler() {
 	is_trouble 'Killed signal' host
 }
 
+# On the way to the host a word is changed; not the second time.
+invalid_once() {
+	{ cat "$work/cut/dma_m2m.c" && echo '/* once more */'; } | take doubted
+	# shellcheck disable=SC2016 # for that script
+	with_bwrap 'case "$*" in *" --proc "*) [ -e "$0.changed" ] || {
+			: >"$0.changed"
+			/usr/bin/bwrap "$@" | sed -u "s/^# code 3: .*/# code 3: 0123456789abcdef/"
+			exit
+		} ;; esac
+		exec /usr/bin/bwrap "$@"' doubted
+	comes_to graded 36 || return
+	grep -q '^  "a run was invalid: .*step 3' "$result/result.json" ||
+		fail "Nobody hears of it: $(sed -n '/"look"/,/]/p' "$result/result.json")"
+}
+
 # A disk of so many KiB for what is temporary. What fails last is the trace.
 full_disk() {
 	mkdir -p "$work/small"
@@ -223,7 +238,7 @@ mkdir -p "$out"
 cp "$work/canary" "$out/canary"
 # shellcheck disable=SC2086 # a list of words
 set -- $attacks
-plan $((12 + $#))
+plan $((13 + $#))
 step "a right driver gets full points" full_points
 step "with four steps solved, it gets exactly their points, and the next has a hint" half_the_steps
 step "what does not build says so, and why" does_not_build
@@ -232,6 +247,7 @@ step "a wrong call is told" usage
 step "without a jail, nobody is graded" no_jail
 step "when the machine is killed, nobody is graded" killed_machine
 step "when the compiler is killed, nobody is graded" killed_compiler
+step "what is invalid once is run again, and a person hears of it" invalid_once
 step "when the disk is full, nobody is graded" full_disk
 step "when that is mended, the grade is right" mended
 find "$out/results" -type f -exec sha256sum {} + >"$work/sums"
