@@ -66,14 +66,12 @@ shows_all() {
 
 # Each waits until the other has begun.
 side_by_side() {
-	[ "$(nproc)" -gt 1 ] || skip 'there is one processor' || return
 	rm -f "$work/left.here" "$work/right.here"
 	closes 0 '2 passed, 0 failed' left right
 }
 
 # What two print at once is not mixed, whichever ends first.
 one_after_the_other() {
-	[ "$(nproc)" -gt 1 ] || skip 'there is one processor' || return
 	side_by_side || return
 	grep -v ' begins$\|^==> 2 files\|^$\|passed' "$work/out" | sed "s|$work/||" >"$work/blocks"
 	awk '/^==>/ { name = $2; sub(/.sh$/, "", name) } /^# / && $2 != name { exit 1 }' "$work/blocks" ||
