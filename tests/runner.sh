@@ -39,7 +39,10 @@ bails_out() { closes 1 '1 passed, 2 failed' bails bails_late; }
 dies() { closes 1 '0 passed, 1 failed' dies; }
 dies_late() { closes 1 '2 passed, 1 failed' dies_late; }
 dies_mute() { closes 1 '2 passed, 1 failed' mute good; }
-takes_all_along() { closes 1 '0 passed, 2 failed' takes_along takes_along; }
+takes_all_along() {
+	closes 1 '0 passed, 2 failed' takes_along takes_along &&
+		closes 1 '8 passed, 1 failed' takes_along good good good good
+}
 lies() { closes 1 '0 passed, 2 failed' lies; }
 
 half_a_line() { closes 1 '2 passed, 1 failed' half_a_line; }
@@ -125,7 +128,7 @@ step "a wrong number is a failure" wrong_number
 step "giving up is a failure" bails_out
 step "a script that died is a failure" dies
 step "so it is when all its tests passed" dies_late
-step "so it is when it takes the runner along" takes_all_along
+step "so it is when it takes the runner along, and the others run all the same" takes_all_along
 step "so it is when it printed nothing, and the others run all the same" dies_mute
 step "a failed test and a status that says it passed are two" lies
 step "a test that is not there is told" not_there
