@@ -55,7 +55,8 @@ $(foreach name,lab step solution answer kernel board fresh text format paper htm
 #+ What test and shell take, and demo:
 #- What test and shell take:
 #:   KERNEL=6.12            another Debian kernel, or newest (default: your release's)
-#:   KERNEL=debug           yours, built with all that finds a driver's mistakes
+#:   KERNEL=debug           yours, built with all that finds a driver's mistakes; or
+#:                          races, with what finds data races
 #:   BOARD=raspi2b          a 32-bit board, or raspi4b (default: raspi3b)
 # Lines with a + are not for a handout, and one with a - is for that alone.
 help:
