@@ -72,6 +72,28 @@ misses_an_option() {
 		fail "Of two options that it has otherwise it found: $(cat "$work/missing")"
 }
 
+# named FILE: the options that it has a line of.
+named() {
+	sed -n 's/^\(# \)\{0,1\}\(CONFIG_[A-Z0-9_]*\)[= ].*/\2/p' "$1" | sort
+}
+
+# What pi/races.config says of an option counts, and all else is as in pi/debug.config;
+# wherever that is.
+races_differs() {
+	mkdir "$work/races"
+	cp -r pi "$work/races"
+	"$work/races/pi/debug-kernel" races -o >"$work/options"
+	{
+		named "$work/options" | uniq -d
+		grep CONFIG_ pi/races.config | grep -vxF -f "$work/options"
+		grep CONFIG_ pi/debug.config | grep -vxF -f "$work/options" >"$work/changed"
+		named "$work/changed" >"$work/names"
+		named pi/races.config | comm -13 - "$work/names"
+	} >"$work/out" || true
+	[ "$(wc -l <"$work/names")" -gt 5 ] || fail "It is told nothing else: $(cat "$work/names")" || return
+	[ ! -s "$work/out" ] || fail "Wrong are: $(cat "$work/out")"
+}
+
 # ---- the mistakes ----------------------------------------------------------------
 
 builds_mistakes() {
@@ -120,15 +142,16 @@ passes() {
 }
 
 mistakes >"$work/mistakes"
-plan $((3 + $(grep -c ' ' "$work/mistakes") + 3))
+plan $((4 + $(grep -c ' ' "$work/mistakes") + 3))
 step "the debug kernel has each option of pi/debug.config" has_each_option
 needs 1 step "one that it has not is found" misses_an_option
+step "the races kernel is told the same, but for what pi/races.config says" races_differs
 needs 1 step "the module that makes mistakes can be built" builds_mistakes
 while read -r name report <&3; do
 	case $name in
 	guest) made=-1 from='-s build/snapshots' ;;
 	fresh) made=-1 from='' ;;
-	*) needs 3 step "$name: seen, in the step that does it" is_seen ;;
+	*) needs 4 step "$name: seen, in the step that does it" is_seen ;;
 	esac
 done 3<"$work/mistakes"
 for lab in 1 2 3; do
