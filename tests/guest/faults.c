@@ -4,8 +4,10 @@
  * must see it, too: fault= chooses which. Most of them take a debug kernel.
  */
 
+#include <linux/delay.h>
 #include <linux/dma-mapping.h>
 #include <linux/dmaengine.h>
+#include <linux/kthread.h>
 #include <linux/list.h>
 #include <linux/mm.h>
 #include <linux/module.h>
@@ -282,6 +284,28 @@ static void table_without_pages(void)
 	kfree(list);
 }
 
+/* ---- two at once ------------------------------------------------------------ */
+
+static int counts(void *count)
+{
+	while (!kthread_should_stop()) {
+		++*(long *)count;
+		cond_resched();
+	}
+	return 0;
+}
+
+static void counted_by_two(void)
+{
+	static long count;
+	struct task_struct *one = kthread_run(counts, &count, "one");
+	struct task_struct *other = kthread_run(counts, &count, "other");
+
+	msleep(3000);
+	kthread_stop(one);
+	kthread_stop(other);
+}
+
 /* ---- which ------------------------------------------------------------------ */
 
 #define FAULT(name) { #name, name }
@@ -298,7 +322,7 @@ static const struct {
 	FAULT(lock_not_initialised), FAULT(unlocked_twice), FAULT(sleeps_under_spinlock),
 	FAULT(list_without_rcu), FAULT(waits_for_ever), FAULT(mapping_not_checked),
 	FAULT(never_unmapped), FAULT(unmapped_otherwise), FAULT(unmapped_twice),
-	FAULT(table_without_pages),
+	FAULT(table_without_pages), FAULT(counted_by_two),
 };
 
 static int __init faults_init(void)
