@@ -26,9 +26,12 @@ culprit() {
 }
 
 # Mostly the mark is the last line, and there is nothing to look for. The end of the
-# log is enough to see that; a dmesg that is not busybox's prints all.
+# log is enough to see that: a dmesg that is not busybox's gives it by -S.
+log_end='dmesg -s 512'
+! dmesg -S -s 512 >/dev/null 2>&1 || log_end='dmesg -S -s 512'
+
 after_step() {
-	case $(dmesg -s 512) in
+	case $($log_end) in
 	*"$mark") return 0 ;;
 	esac
 	kernel_reports >"$work/reports"
