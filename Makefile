@@ -43,7 +43,7 @@ $(foreach name,lab step solution answer kernel board fresh text format paper htm
 #+             HTML=1       side by side, as a page in build/
 #+   make handout           a tarball for students: no solutions, no wrong answers
 #+   make grade IN=dir OUT=dir   a class: a folder or an archive a student in, a report out
-#+             ROSTER= DEADLINES= AGAIN=1 ENGINE=slurm   see grading/README.md
+#+             ROSTER= DEADLINES= TIMES= AGAIN=1 JOBS= ENGINE=slurm   see grading/README.md
 #+   make skeletons         cuts the drivers in labs/ from the solutions anew
 #+   make transcripts       records what the book shows of the emulated Pi anew
 #+

@@ -130,6 +130,11 @@ def status_of(part):
     return 'not graded' if part['trouble'] else part['result']['status']
 
 
+def days_late(part):
+    """In words."""
+    return f'{part["late"]} day{"" if part["late"] == 1 else "s"} late'
+
+
 def feedback(part):
     """A line for the student."""
     if not part or not part['result']:
@@ -144,7 +149,7 @@ def feedback(part):
         hint = first['hint'].partition('\n')[0]
         words += f' Step {first["number"]} fails: {hint}'
     if part['lost']:
-        words += f' {part["late"]} days late: {number(part["lost"])} points lost.'
+        words += f' {days_late(part)}: {number(part["lost"])} points lost.'
     return words[:500]
 
 
@@ -177,7 +182,8 @@ def moodle_csv(students, labs):
     rows = [['ID number', 'Email address', *labs, *[f'{lab} (feedback)' for lab in labs]]]
     for student in students:
         rows.append([student['id'], student['email'], *[points_of(student, lab) for lab in labs],
-                     *[feedback(student['labs'].get(lab)) for lab in labs]])
+                     *['refused' if student['refused'] else feedback(student['labs'].get(lab))
+                       for lab in labs]])
     return csv_text(rows)
 
 

@@ -287,7 +287,7 @@ def heat_map(parts):
     results = results_of(parts)
     steps = results[0]['steps']
     rows = [heat_row(student, part, steps) for student, part in parts]
-    share = [100 * sum(is_passed(result, at) for result in results) // len(results)
+    share = [round(100 * sum(is_passed(result, at) for result in results) / len(results))
              for at in range(len(steps))]
     foot = tag('tr', tag('th', 'passed', scope='row'), *[tag('td', f'{percent} %') for percent in share],
                tag('td', ''), tag('td', ''), class_='share')

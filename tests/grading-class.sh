@@ -265,7 +265,11 @@ wrong_words() {
 	refuses 'is in IN: it would be taken for a student' grading/class "$in" "$in/reports" || return
 	refuses 'JOBS=many: it takes a number' env JOBS=many grading/class "$in" "$out" || return
 	refuses 'ENGINE=cloud: it takes slurm' env ENGINE=cloud grading/class "$in" "$out" || return
-	refuses 'whose, and where to? IN=' make grade
+	refuses 'whose, and where to? IN=' make grade || return
+	mkdir -p "$out"
+	echo earlier >"$out/index.html"
+	refuses 'nothing in it is what a lab takes' grading/class "$in" "$out" || return
+	[ "$(cat "$out/index.html")" = earlier ] || fail 'An earlier report is gone.'
 }
 
 plan 13

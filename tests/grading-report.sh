@@ -76,7 +76,9 @@ time_is_the_file_s() {
 	touch -d '2027-02-02T01:00Z' "$in/bob.tar"
 	printf '1,2027-01-31,5,2027-03-01\n' >"$work/deadlines.csv"
 	grades "DEADLINES=$work/deadlines.csv" TZ=UTC && has grades.csv 'ada,,,lab-1-dma-m2m,graded,2027-02-01 01:00:00,1,46,5,41,80' &&
-		has grades.csv 'bob,,,lab-1-dma-m2m,graded,2027-02-02 01:00:00,2,46,10,36,80'
+		has grades.csv 'bob,,,lab-1-dma-m2m,graded,2027-02-02 01:00:00,2,46,10,36,80' &&
+		has results.txt 'ada  lab-1-dma-m2m  41 of 80, 1 day late' &&
+		has results.txt 'bob  lab-1-dma-m2m  36 of 80, 2 days late'
 }
 
 knows_the_roster() {
@@ -101,7 +103,7 @@ no_grade_is_empty() {
 	echo hello >"$in/eve.zip"
 	env grading/class "$in" "$out" >"$work/out" 2>"$work/err" || got=$?
 	expect 75 'not graded' && has moodle.csv 'ada,,,not graded' && has moodle.csv 'bob,,0,invalid: it lies.' &&
-		has grades.csv 'eve,,,lab-1-dma-m2m,refused' && has canvas.csv 'eve,,eve,,,' &&
+		has grades.csv 'eve,,,lab-1-dma-m2m,refused' && has moodle.csv 'eve,,,refused' && has canvas.csv 'eve,,eve,,,' &&
 		has students/ada.html 'That costs no points' && has students/eve.html 'What was handed in was refused'
 }
 
