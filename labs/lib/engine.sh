@@ -29,11 +29,7 @@ engine_is_whole() {
 
 # dma0chan3 is the channel of the fourth bit that is set in the mask of those
 # that the firmware leaves to Linux.
-engine_find() {
-	[ "${engine_found-}" != "$1" ] || {
-		engine_start
-		return
-	}
+engine_locate() {
 	owner=$(readlink -f "/sys/class/dma/$1/device")
 	engine=${owner##*/}
 	engine=0x${engine%%.*}
@@ -52,7 +48,13 @@ engine_find() {
 	engine_enable=$((engine + 0xff0))
 	engine_control=$((engine + bit * 0x100))
 	engine_block=$((engine_control + 4))
-	engine_start && engine_found=$1
+	engine_found=$1
+}
+
+# Once for a channel; what a step has stopped runs again.
+engine_find() {
+	[ "${engine_found-}" = "$1" ] || engine_locate "$1" || return
+	engine_start
 }
 
 engine_stop() {
