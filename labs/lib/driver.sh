@@ -75,15 +75,15 @@ channels_in_use() {
 	done
 }
 
-# "IRQ COUNT" of each line of the DMA controller, or of line IRQ, all processors added up.
-dma_interrupts() {
-	awk -v irq="${1-}" '/DMA IRQ/ && (irq == "" || $1 == irq) { n = 0; for (i = 2; i <= NF && $i ~ /^[0-9]+$/; i++) n += $i; print $1, n }' \
-		/proc/interrupts
+# The lines of the DMA controller.
+dma_lines() {
+	awk '/DMA IRQ/ { print $1 }' /proc/interrupts
 }
 
-# The interrupts of the line that appeared when the driver took its channel.
+# The interrupts of the line that appeared when the driver took its channel, all
+# processors added up.
 our_interrupts() {
-	dma_interrupts "${irq:-none}" | cut -d ' ' -f 2
+	awk -v irq="${irq:-none}" '$1 == irq { for (i = 2; $i ~ /^[0-9]+$/; i++) n += $i; print n + 0 }' /proc/interrupts
 }
 
 # new_in LIST: the lines on standard input that are not in $work/LIST.
@@ -148,7 +148,7 @@ job_ended() {
 # ---- steps ------------------------------------------------------------------
 
 loads() {
-	dma_interrupts | cut -d ' ' -f 1 >"$work/irqs"
+	dma_lines >"$work/irqs"
 	channels_in_use >"$work/channels"
 	misc_names >"$work/misc"
 	insmod "./$ko" 2>"$work/insmod" ||
@@ -180,7 +180,7 @@ holds_channel() {
 	[ "$(wc -w <"$work/ours")" -eq 1 ] ||
 		fail "insmod took more than one channel: $channel. See dma_request_chan_by_mask()." || return
 	controller=$(basename "$(readlink -f "/sys/class/dma/$channel/device")")
-	irq=$(dma_interrupts | cut -d ' ' -f 1 | new_in irqs)
+	irq=$(dma_lines | new_in irqs)
 }
 
 # can_be_opened: tried by another process, as a failed redirection ends the shell.
@@ -216,31 +216,32 @@ default_timeout() {
 	cat "/sys/module/$module/parameters/timeout_ms" 2>/dev/null || true
 }
 
-reloads() {
-	gives_everything_back && loads
-}
-
 gives_channel_back() {
 	may_witness || true
-	reloads && holds_channel
+	gives_all_but_memory_back && loads && holds_channel
 }
 
 # Its records are for gives_everything_back alone: those of the steps stay.
 goes() {
 	steps_calls=$calls
 	calls=$work/rmmod.calls
-	leaks_note
 	witness rmmod "$module" 2>"$work/rmmod" && gone=0 || gone=1
 	calls=$steps_calls
 	[ "$gone" -eq 0 ] || fail "rmmod: $(cat "$work/rmmod")" || return
 	[ ! -e "$device" ] || fail "The module is gone, $device is not: see misc_deregister()."
 }
 
+# Lost memory is looked for at the end alone: a debug kernel takes many seconds for it.
 gives_everything_back() {
+	leaks_note
+	gives_all_but_memory_back && no_memory_left
+}
+
+gives_all_but_memory_back() {
 	goes || return
 	left=$(channels_in_use | new_in channels | grep -xF -f "$work/ours" || true)
 	[ -z "$left" ] || fail "The module is gone, but $left is still in use: see dma_release_channel()." || return
-	leaks_nothing || return
+	no_mapping_left || return
 	[ -e "$work/rmmod.calls" ] || return 0
 	sed '/^release/,$d' "$work/rmmod.calls" | grep -q '^terminate' || fail \
 		"The channel is given back as it is: see dmaengine_terminate_sync(), before dma_release_channel().

@@ -54,14 +54,16 @@ engine_locate() {
 # Once for a channel; what a step has stopped runs again.
 engine_find() {
 	[ "${engine_found-}" = "$1" ] || engine_locate "$1" || return
-	engine_start
+	[ -z "${engine_stopped-yes}" ] || engine_start
 }
 
 engine_stop() {
+	engine_stopped=yes
 	register "$engine_enable" 32 $(($(register "$engine_enable") & ~(1 << bit)))
 }
 
 engine_start() {
+	engine_stopped=''
 	register "$engine_enable" 32 $(($(register "$engine_enable") | 1 << bit))
 }
 
