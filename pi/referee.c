@@ -32,6 +32,7 @@
 #define PATTERNS_MAX	32
 #define END_SECONDS	30		/* from the verdict to the machine's end */
 #define OOPS_SECONDS	30		/* silence after an oops: its process hangs */
+#define AWAKE_SECONDS	40		/* from the start to a kernel's first word */
 #define EXIT_TROUBLE	125		/* the machine could not be run at all */
 
 /* One of the machine's serial lines, read line by line. */
@@ -50,13 +51,14 @@ struct stream {
 static struct {
 	int seconds;
 	int begin_seconds;
+	int awake_seconds;
 	bool ktap;
 	bool interactive;
 	const char *log;
 	const char *reports;
 	const char *input;
 	const char *save;
-} option = { .seconds = 60, .input = "/dev/null" };
+} option = { .seconds = 60, .awake_seconds = AWAKE_SECONDS, .input = "/dev/null" };
 
 /* What is known of the run so far. */
 static struct {
@@ -407,6 +409,40 @@ static void stop_machine(void)
 	}
 }
 
+/* True when the machine says something, or ends; false when it is silent for too long. */
+static bool wakes_up(const struct stream *streams)
+{
+	struct timespec wait = { .tv_sec = option.awake_seconds };
+	struct pollfd fds[2] = {
+		{ .fd = streams[0].fd, .events = POLLIN },
+		{ .fd = streams[1].fd, .events = POLLIN },
+	};
+	sigset_t none;
+
+	sigemptyset(&none);
+	return ppoll(fds, 2, &wait, &none);
+}
+
+/*
+ * QEMU was seen to sleep for ever before its first instruction, once in thousands of
+ * runs: a machine that boots, and says nothing, is started again. What one from a snapshot
+ * reads cannot be had twice: there, whoever called us does it.
+ */
+static void start_awake(char **argv, struct stream *streams)
+{
+	start_machine(argv, &streams[0].fd, &streams[1].fd);
+	if (option.begin_seconds || option.seconds <= option.awake_seconds || wakes_up(streams))
+		return;
+	stop_machine();
+	run.ended = false;
+	for (int i = 0; i < 2; i++) {
+		close(streams[i].fd);
+		close(run.monitor[i]);
+	}
+	fprintf(stderr, "==> QEMU has not begun within %d s: starting it again\n", option.awake_seconds);
+	start_machine(argv, &streams[0].fd, &streams[1].fd);
+}
+
 static long milliseconds(void)
 {
 	struct timespec now;
@@ -529,7 +565,7 @@ static int referee(char **argv)
 	bool could_run;
 
 	open_log();
-	start_machine(argv, &streams[0].fd, &streams[1].fd);
+	start_awake(argv, streams);
 	follow(streams);
 	stop_machine();
 	if (caught)
@@ -599,27 +635,38 @@ static void read_reports(void)
 static void die_of_usage(void)
 {
 	fprintf(stderr,
-		"usage: referee [-k] [-t SECONDS] [-b SECONDS] [-f FILE] -l LOG -r REPORTS MACHINE [ARGUMENT...]\n"
-		"       referee -s WORDS [-t SECONDS] -l LOG -r REPORTS MACHINE [ARGUMENT...]\n"
+		"usage: referee [-k] [-t SECONDS] [-a SECONDS] [-b SECONDS] [-f FILE] -l LOG -r REPORTS MACHINE [ARGUMENT...]\n"
+		"       referee -s WORDS [-t SECONDS] [-a SECONDS] -l LOG -r REPORTS MACHINE [ARGUMENT...]\n"
 		"       referee -i MACHINE [ARGUMENT...]\n"
 		"  -k  the results are KTAP: judge them\n"
 		"  -t  seconds until the verdict is overdue (default 60)\n"
+		"  -a  seconds until it has said a word: else it is started again, once (default %d)\n"
 		"  -b  seconds until the command has to have begun: else it could not be run\n"
 		"  -l  the console's log\n"
 		"  -r  regular expressions, one a line, of what a kernel in trouble prints\n"
 		"  -f  the machine's standard input (default /dev/null)\n"
 		"  -s  what the machine's monitor, its standard input, is told when its guest is\n"
 		"      ready to be saved: nothing else is awaited\n"
-		"  -i  no results, no verdict: the terminal is the machine's\n");
+		"  -i  no results, no verdict: the terminal is the machine's\n",
+		AWAKE_SECONDS);
 	exit(EXIT_TROUBLE);
+}
+
+static int seconds(const char *argument)
+{
+	char *end;
+	long n = strtol(argument, &end, 10);
+
+	if (*end)
+		die_of_usage();
+	return n;
 }
 
 static void parse(int argc, char **argv)
 {
-	char *end;
 	int c;
 
-	while ((c = getopt(argc, argv, "+kit:b:l:r:f:s:")) != -1) {
+	while ((c = getopt(argc, argv, "+kit:a:b:l:r:f:s:")) != -1) {
 		switch (c) {
 		case 'k':
 			option.ktap = true;
@@ -628,14 +675,13 @@ static void parse(int argc, char **argv)
 			option.interactive = true;
 			break;
 		case 't':
-			option.seconds = strtol(optarg, &end, 10);
-			if (*end)
-				die_of_usage();
+			option.seconds = seconds(optarg);
+			break;
+		case 'a':
+			option.awake_seconds = seconds(optarg);
 			break;
 		case 'b':
-			option.begin_seconds = strtol(optarg, &end, 10);
-			if (*end)
-				die_of_usage();
+			option.begin_seconds = seconds(optarg);
 			break;
 		case 'l':
 			option.log = optarg;

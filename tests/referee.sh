@@ -228,6 +228,15 @@ does_not_begin() {
 	expect 1 'no verdict within 2 s'
 }
 
+# The first time it sleeps; what it would say then is not waited for.
+sleeps_once() {
+	rm -f "$work/slept"
+	machine "[ -e $work/slept ] || { : >$work/slept; sleep 1000; say slept; }; ktap 1..1 'ok 1 - a'" -k -t 200 -a 1
+	expect 0 'QEMU has not begun within 1 s: starting it again' && prints 'ok 1 - a' || return
+	machine 'log awake; sleep 2; ktap 1..1 "ok 1 - a"' -k -t 200 -a 1
+	expect 0 && [ ! -s "$work/err" ] || fail "It was not left alone: $(cat "$work/err")"
+}
+
 # Whose kernel dies, or hangs, has no last line of its own that tells where to begin.
 says_where_to_begin() {
 	machine 'begin; say 1..3; say ok 1; say "not ok 2"; log "---[ end Kernel panic ]---"; exec sleep 1000' -k -t 1000
@@ -325,7 +334,7 @@ bad_usage() {
 	done
 }
 
-plan 53
+plan 54
 step "a good run passes, with its results and its console kept apart" good_run
 step "without -k, the command's exit status is all that counts" no_judge_without_k
 step "what the port carries before the command is nobody's result" only_what_it_ran
@@ -368,6 +377,7 @@ step "so it does after the verdict" late_report
 step "a panic is told at once" panics
 step "a machine that hangs after an oops is ended soon, and whose function it was is told" oopses
 step "a command that does not begin is told, as status 125" does_not_begin
+step "a machine that does not wake up is started again" sleeps_once
 step "where a run breaks off, the step to begin with is told" says_where_to_begin
 step "a machine that is switched off is told at once" switches_off
 step "a referee that is killed takes the machine with it" by_sigkill
