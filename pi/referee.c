@@ -439,7 +439,8 @@ static void start_awake(char **argv, struct stream *streams)
 		close(streams[i].fd);
 		close(run.monitor[i]);
 	}
-	fprintf(stderr, "==> QEMU has not begun within %d s: starting it again\n", option.awake_seconds);
+	fprintf(stderr, "==> QEMU has not begun within %d s: starting it again\n",
+		option.awake_seconds);
 	start_machine(argv, &streams[0].fd, &streams[1].fd);
 }
 
