@@ -1,43 +1,76 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=sh disable=SC2154 # work is the test's
-# After ktap.sh: a page in a browser, and what a check of tests/page.js says of it.
+# After ktap.sh: pages in a browser, and what a check of tests/page.js says of them. To
+# start it takes long: what a step asks for is looked at when that ends, all at once.
 
-# open CHECK desktop|phone PAGE: the verdict. A window is never narrower than 500 px, but
-# a screen that it fills is.
-open() {
-	case $2 in
-	desktop) screen=1280x900 ;;
-	phone) screen=360x740 ;;
+# asks WORDS WHAT CHECK desktop|phone PAGE: without WORDS, it shall be fine.
+asks() {
+	printf '%s\n' "$1" "$2" >>"$work/asked"
+	case $4 in
+	desktop) size=1280,900 ;;
+	phone) size=360,740 ;;
 	esac
+	opened=$(wc -l <"$work/asked").html
+	echo "['$opened', $size]," >>"$work/pages"
 	{
-		cat "$3"
+		cat "$5"
 		echo '<script>'
-		[ "$1" != access ] || cat "$(tests/axe-core)"
+		[ "$3" != access ] || cat "$(tests/axe-core)"
 		cat tests/page.js
-		echo "addEventListener('load', () => check('$1'));"
+		echo "addEventListener('load', () => check('$3'));"
 		echo '</script>'
-	} >"$work/opened.html"
-	chromium --headless --no-sandbox --enable-logging=stderr --user-data-dir="$work/chromium" \
-		--screen-info="{$screen}" --kiosk --virtual-time-budget=60000 --dump-dom \
-		"file://$work/opened.html" >"$work/dom" 2>"$work/err"
-	sed -n 's,.*<pre id="verdict">\(.*\)</pre>.*,\1,p' "$work/dom" | grep . ||
-		{ echo 'no verdict:' && grep CONSOLE "$work/err"; }
+	} >"$work/$opened"
 }
 
-# is_fine CHECK SCREEN PAGE
+# is_fine CHECK SCREEN PAGE...
 is_fine() {
-	verdict=$(open "$@")
-	[ "$verdict" = fine ] || fail "$1, $2: $verdict"
+	check=$1 screen=$2
+	shift 2
+	for shown in "$@"; do
+		asks '' "$check, $screen, ${shown##*/}" "$check" "$screen" "$shown"
+	done
 }
 
 # notices WORDS CHECK SCREEN PAGE SED: in a page that is changed so, the check finds what
 # is wrong, and says WORDS.
 notices() {
-	sed -E "$5" "$4" >"$work/broken.html"
-	! cmp -s "$4" "$work/broken.html" || fail "This changes nothing: $5" || return
-	verdict=$(open "$2" "$3" "$work/broken.html")
-	case $verdict in
-	*"$1"*) ;;
-	*) fail "$2 should have noticed \"$1\" after $5, and said: $verdict" ;;
+	sed -E "$5" "$4" >"$work/worse.html"
+	! cmp -s "$4" "$work/worse.html" || fail "This changes nothing: $5" || return
+	asks "$1" "$2, $3, after $5" "$2" "$3" "$work/worse.html"
+}
+
+# A verdict a line.
+look() {
+	{
+		echo '<pre></pre><script>'
+		cat tests/page.js
+		echo 'checkEach(['
+		cat "$work/pages"
+		echo ']);</script>'
+	} >"$work/look.html"
+	chromium --headless --no-sandbox --enable-logging=stderr --user-data-dir="$work/chromium" \
+		--window-size=1400,1000 --virtual-time-budget=3600000 --dump-dom \
+		"file://$work/look.html" >"$work/dom" 2>"$work/err"
+	sed -n 's/.*<pre>//;/<\/pre>/q;p' "$work/dom" >"$work/verdicts"
+}
+
+# judge WORDS WHAT VERDICT
+judge() {
+	case ${1:-all is fine}:$3 in
+	"all is fine:fine" | "$1:"*"$1"*) ;;
+	*) fail "$2: \"$3\", not \"${1:-fine}\"$(grep -m 3 CONSOLE "$work/err")" ;;
 	esac
+}
+
+# In the place of that of ktap.sh.
+after_step() {
+	[ -e "$work/asked" ] || return 0
+	look
+	right=0
+	while read -r words && read -r what; do
+		read -r verdict <&3 || verdict='no verdict'
+		judge "$words" "$what" "$verdict" || right=1
+	done <"$work/asked" 3<"$work/verdicts"
+	rm "$work/asked" "$work/pages"
+	return "$right"
 }
