@@ -26,11 +26,11 @@ mistakes() {
 		s/goto unpin_src/return ret/
 		no look at the mapping's error|1|waits_for_provider|DMA-API: .*failed to check map error
 		/if (dma_mapping_error(dma_dev, m2m->dst))/,/^	}/d
-		the source stays mapped when the destination is not|1|waits_for_provider mappings|this is left: .*
+		the source stays mapped when the destination is not|1|waits_for_provider mappings|leaves memory mapped
 		/dma_mapping_error(dma_dev, m2m->dst)/,/}/{/dma_unmap/d}
 		no descriptor, and it is used|1|waits_for_provider descriptors|Unable to handle kernel
 		/if (!desc)/,+1d
-		pieces stay in the queue when one is not described|3|waits_for_provider descriptors|\+queued 1
+		pieces stay in the queue when one is not described|3|waits_for_provider descriptors|leaves transfers in the queue
 		/if (dma_submit_error(cookie)) {/,/}/{/terminate/d}
 		a submission's error is ignored|2|waits_for_provider submissions|the copy fails
 		/^static int dma_mmap_transfer/,/^}/s/dma_submit_error(cookie)/0/
@@ -58,6 +58,7 @@ driver() {
 }
 
 builds() {
+	make -s build/referee
 	folder=$(pi/kernel debug) || fail 'There is no debug kernel: see above.' || return
 	mkdir "$work/provider"
 	cp tests/guest/provider.c "$work/provider"
@@ -75,6 +76,7 @@ builds() {
 # FOLDER/out. With swiotlb=512,force each mapping takes one of a few bounce buffers; by
 # slub_debug, every allocation may fail but those that the checkers of mappings and of
 # memory need: for want of one they switch themselves off.
+# The checker of memory looks at less of it where there is less.
 in_guest() {
 	into=$1
 	shift
@@ -83,7 +85,7 @@ in_guest() {
 		set -- "$part=t/lib/${part##*/}" "$@"
 	done
 	pi/run -k debug -s build/snapshots -t 1200 -l "$into/log" -K -d /t/faults \
-		-a 'swiotlb=512,force maxcpus=1 slub_debug=A;-,radix_tree_node,kmemleak_object,kmemleak_scan_area' \
+		-a 'swiotlb=512,force maxcpus=1 mem=256M slub_debug=A;-,radix_tree_node,kmemleak_object,kmemleak_scan_area' \
 		"$work/nth=t/faults/nth" \
 		"$work/provider/provider.ko=t/faults/provider.ko" \
 		tests/guest/failing.sh=t/faults/failing.sh "$@" >"$into/out" 2>"$into/err" </dev/null || true

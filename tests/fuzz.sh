@@ -95,6 +95,14 @@ replays() {
 
 # ---- what wrong answers do -------------------------------------------------------
 
+# most_for NAME: operations. What is found when all are done takes no more than it has to.
+most_for() {
+	case $1 in
+	lab-3-short-pin-stays) echo 2000 ;;
+	*) echo 20000 ;;
+	esac
+}
+
 # Built one after the other, for they share a folder; what hangs is waited for by the side.
 fuzz_planted() {
 	while read -r name words <&3; do
@@ -104,7 +112,7 @@ fuzz_planted() {
 		cp "$work"/*.ko "$work/planted-$name"
 		find "$folder" -name '*.ko' -exec cp {} "$work/planted-$name" \;
 		rm -rf "$folder"
-		fuzz "$name" "$(device_of "$lab")" 20000 1 "$work/planted-$name" &
+		fuzz "$name" "$(device_of "$lab")" "$(most_for "$name")" 1 "$work/planted-$name" &
 		[ "$name" = lab-1-keeps-lock-on-error ] || wait $! || true
 	done 3<"$work/planted"
 	wait

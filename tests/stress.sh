@@ -39,9 +39,9 @@ one() {
 	export ANSWER SOLUTION
 	folder=$(pi/lab build "$2") || return
 	# shellcheck disable=SC2046 # a list of words
-	pi/run -m -K ${KERNEL:+-k "$KERNEL"} -t $((600 * ${STRESS:-1})) -l "build/stress-$1-console.log" \
-		-a 'iomem=relaxed maxcpus=2' $(find labs/lib -type f ! -name '*.c' -printf '%p=%p ') \
-		$(find "$folder" -name '*.ko' -printf '%p=labs/stress/%f ') "$guest/stress.sh=labs/stress/stress.sh" \
+	pi/run -m -K -s build/snapshots ${KERNEL:+-k "$KERNEL"} -t $((600 * ${STRESS:-1})) \
+		-l "build/stress-$1-console.log" -a 'iomem=relaxed maxcpus=2' $(find labs/lib -type f ! -name '*.c' -printf '%p=%p ') \
+		$(find "$folder" -name '*.ko' -printf '+%p=labs/stress/%f ') "$guest/stress.sh=labs/stress/stress.sh" \
 		"$work/storm=labs/stress/storm" "$work/stalls=labs/stress/stalls" \
 		-- /labs/stress/stress.sh "$(device_of "$2")" "$3" "$4" "$threads" "$5"
 }

@@ -61,89 +61,55 @@ call_survives() {
 	order_faults
 	[ "$function" != probe ] || echo 0 >"$bus/drivers_autoprobe"
 	[ "$function" = probe ] || loaded || insmod "./$ko"
-	./nth "$lab" "$function" >"$work/said" && got=0 || got=$?
+	says_nth "$function" && got=0 || got=$?
 	echo 1 >"$bus/drivers_autoprobe"
-	[ "$got" -eq 0 ] || fail "$(cat "$work/said")" || return
-	sed 's/^/# /' "$work/said"
+	[ "$got" -eq 0 ] || return
 	[ "$(cat "$debug/dma-api/disabled")" = N ] || fail 'The DMA-API checker has switched itself off.' || return
 	[ -z "$(probe_errors)" ] || fail "probe() failed with error $(probe_errors | sort -u)."
 }
 
+# says_nth WORD...: what it has to say, of this lab.
+says_nth() {
+	./nth "$lab" "$@" >"$work/said" || fail "$(cat "$work/said")" || return
+	sed 's/^/# /' "$work/said"
+}
+
 # ---- the provider's faults ---------------------------------------------------
 
-# What is mapped, pinned, queued, and whose channel it is.
-books() {
-	mappings_listed | grep -v dma-labs-room || true
-	echo "queued $(cat "$provider/queued")"
-	echo 1 >/proc/sys/vm/stat_refresh
-	grep nr_foll_pin /proc/vmstat | awk '{ n[NR] = $2 } END { print "pinned", n[1] - n[2] }'
-	channels_held
+copies_right() {
+	./nth "$lab" once >"$work/said" || fail "After that, $(cat "$work/said")."
 }
+
+# provider_fails PARAMETER NONE ERROR: what is ordered by it, NONE takes back.
+provider_fails() {
+	says_nth "$1" "$3" && got=0 || got=$?
+	echo "$2" >"$provider/$1"
+	[ "$got" -eq 0 ] && copies_right
+}
+
+descriptors() {
+	provider_fails prepare 0 ENOMEM
+}
+
+submissions() {
+	provider_fails submit 0 EBUSY
+}
+
+transfers() {
+	provider_fails transfer 0 "$ended"
+}
+
+# From no room at all on, a page more each time, until a copy has enough.
+mappings() {
+	provider_fails room -1 "$refused"
+}
+
+# ---- channels -----------------------------------------------------------------
 
 # None, where there is no DMA driver at all.
 channels_held() {
 	grep -l '^[1-9]' /sys/class/dma/*/in_use 2>/dev/null || true
 }
-
-copies() {
-	./nth "$lab" once >"$work/said" && got=0 || got=$?
-}
-
-copies_right() {
-	copies
-	[ "$got" -eq 0 ] || fail "After that, $(cat "$work/said")."
-}
-
-# fails_with ERROR: the copy that was just made.
-fails_with() {
-	grep -qx ".* fails: $1" "$work/said" || fail "$2, and $(cat "$work/said")
-where $1 was expected." || return
-	books | diff "$work/books" - >"$work/left" || fail "$2, and this is left: $(cat "$work/left")"
-}
-
-# each_fails PARAMETER ERROR WHAT: the first, the second ... until no copy takes that many.
-each_fails() {
-	n=1
-	books >"$work/books"
-	while echo "$n" >"$provider/$1" && copies && [ "$(cat "$provider/$1")" -eq 0 ]; do
-		fails_with "$2" "$3 $n of a copy failed" || return
-		n=$((n + 1))
-	done
-	echo 0 >"$provider/$1"
-	echo "# lab $lab, $1: $((n - 1)) faults, all survived"
-	[ "$got" -eq 0 ] || fail "$3 $((n - 1)) failed before, and $(cat "$work/said")." || return
-	[ "$n" -gt 1 ] || fail "No copy came to its $3."
-}
-
-descriptors() {
-	each_fails prepare ENOMEM descriptor
-}
-
-submissions() {
-	each_fails submit EBUSY submission
-}
-
-transfers() {
-	each_fails transfer "$ended" transfer
-}
-
-# From no room at all on, a page more each time, until a copy has enough.
-mappings() {
-	room=0
-	books >"$work/books"
-	while echo "$room" >"$provider/room" && copies && [ "$got" -ne 0 ]; do
-		fails_with "$refused" "There was room for $room pages" || break
-		room=$((room + 1))
-		[ "$room" -lt 100 ] || fail 'There is room for 100 pages, and it does not copy.' || break
-	done
-	echo -1 >"$provider/room"
-	[ -z "$hints" ] || return
-	echo "# lab $lab, mapping: $room faults, all survived"
-	[ "$room" -gt 0 ] || fail 'It copies where nothing can be mapped.' || return
-	copies_right
-}
-
-# ---- channels -----------------------------------------------------------------
 
 no_device() {
 	[ ! -e "$device" ] || fail "There is no channel, and $device is there." || return

@@ -845,7 +845,7 @@ static void do_write(void)
 	int slot = some_slot(), error, want = 0;
 	bool here = one_in(2);
 	loff_t pos = here ? 0 : some_position();
-	size_t count = some_length(2 * M2M_SIZE);
+	size_t count = some_length(one_in(4) ? 2 * M2M_SIZE : 20000);
 	size_t len = count < M2M_SIZE ? count : M2M_SIZE;
 	__u64 from = good_address(len, PROT_READ, false);
 	bool odd = pos < 0 || pos > INT64_MAX - 0x7ffff000 || (ssize_t)count < 0;
@@ -904,7 +904,7 @@ static void do_read(void)
 	bool here = one_in(2);
 	struct opened *file = &shared->files[fds[slot].file];
 	loff_t pos = here ? file->pos : some_position();
-	size_t count = some_length(2 * M2M_SIZE);
+	size_t count = some_length(one_in(4) ? 2 * M2M_SIZE : 20000);
 	size_t len = pos < 0 ? 0 : left_at(pos, count);
 	__u64 to = good_address(len, PROT_READ | PROT_WRITE, false);
 	struct around a = around(to, len);

@@ -7,12 +7,14 @@
  *
  * It takes /proc/thread-self/fail-nth, so a debug kernel. Where the kernel can do without
  * what it does not get, the call succeeds.
+ *
+ * Of provider.ko it orders faults, too: then, a copy has to fail with the one error that is
+ * named, and just as little is left.
  */
 
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
-#include <glob.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -29,6 +31,7 @@
 #include "dma_sg.h"
 
 #define MODULE		"./driver.ko"	/* whichever lab's */
+#define PROVIDER	"/sys/module/provider/parameters/"
 #define LAST		10000		/* more faults than any call has */
 #define LEN		20002		/* bytes in a copy: no whole word, some pages */
 #define BOTH		(2 * DMA_MMAP_SIZE)
@@ -52,7 +55,7 @@ struct call {
 
 /* What the kernel keeps books of. */
 struct books {
-	long mapped, pinned, channels;
+	long mapped, pinned, channels, queued;
 };
 
 static const struct lab *lab;
@@ -91,34 +94,39 @@ static int open_file(const char *name, int flags)
 	return fd;
 }
 
-/* The number in a file: the first, or behind a word. */
-static long number_in(const char *name, const char *word)
+static const char *text_in(const char *name)
 {
 	static char text[1 << 16];
 	int fd = open_file(name, O_RDONLY);
 	ssize_t n, len = 0;
-	const char *at;
 
 	while ((n = read(fd, text + len, sizeof(text) - 1 - len)) > 0)
 		len += n;
 	close(fd);
 	text[len] = '\0';
-	at = strstr(text, word);
+	return text;
+}
+
+/* The number in a file: the first, or behind a word. */
+static long number_in(const char *name, const char *word)
+{
+	const char *at = strstr(text_in(name), word);
+
 	if (!at)
 		die("%s: there is no %s", name, word);
 	return strtol(at + strlen(word), NULL, 0);
 }
 
+/* Each has a line with a bar. In_use of /sys/class/dma/ says the same, of one, and slowly. */
 static long channels_in_use(void)
 {
+	const char *at = text_in("/sys/kernel/debug/dmaengine/summary");
 	long n = 0;
-	glob_t found;
 
-	if (glob("/sys/class/dma/*/in_use", 0, NULL, &found))
-		return 0;
-	for (size_t i = 0; i < found.gl_pathc; i++)
-		n += number_in(found.gl_pathv[i], "");
-	globfree(&found);
+	while ((at = strchr(at, '|'))) {
+		at++;
+		n++;
+	}
 	return n;
 }
 
@@ -140,6 +148,7 @@ static struct books look(void)
 		.pinned = number_in("/proc/vmstat", "nr_foll_pin_acquired ") -
 			  number_in("/proc/vmstat", "nr_foll_pin_released "),
 		.channels = channels_in_use(),
+		.queued = access(PROVIDER "queued", F_OK) ? 0 : number_in(PROVIDER "queued", ""),
 	};
 }
 
@@ -155,6 +164,8 @@ static const char *what_is_left(struct books then)
 		return "unmaps more than it has mapped";
 	if (now.pinned != then.pinned)
 		return "leaves pages pinned";
+	if (now.queued != then.queued)
+		return "leaves transfers in the queue";
 	return NULL;
 }
 
@@ -597,21 +608,79 @@ static void go_through(const struct call *call)
 		complain(call, n, "has none", "");
 }
 
+/* ---- the provider's faults ------------------------------------------------------- */
+
+static const char *provider_file(const char *parameter)
+{
+	static char name[128];
+
+	snprintf(name, sizeof(name), PROVIDER "%s", parameter);
+	return name;
+}
+
+static void order(const char *parameter, int n)
+{
+	int fd = open_file(provider_file(parameter), O_WRONLY);
+
+	if (dprintf(fd, "%d", n) < 0)
+		die("%s: %s", parameter, strerror(errno));
+	close(fd);
+}
+
+/* True if the copy failed, and as it has to; false if there was no fault any more. */
+static bool provider_fails(const char *parameter, int n, const char *want)
+{
+	struct books then;
+	const char *wrong;
+
+	order(parameter, n);
+	then = look();
+	wrong = lab->round();
+	if (wrong && strcmp(error_name(errno), want))
+		die("%s was %d, and %s fails: %s, not %s", parameter, n, wrong, why(), want);
+	if (!wrong && strcmp(parameter, "room") && !number_in(provider_file(parameter), ""))
+		die("%s was %d, and the copy does not fail", parameter, n);
+	if (!wrong)
+		return false;
+	wrong = what_is_left(then);
+	if (wrong)
+		die("%s was %d, and a copy that failed %s", parameter, n, wrong);
+	return true;
+}
+
+/* The first, the second ...; or no room to map anything, then for a page, for two ... */
+static void provider_faults(const char *parameter, const char *want)
+{
+	int first = strcmp(parameter, "room") ? 1 : 0, n = first;
+
+	while (provider_fails(parameter, n, want))
+		if (++n == 100)
+			die("There is no end to what fails by %s", parameter);
+	printf("lab %td, %s: %d faults, all survived\n", lab - all_labs, parameter, n - first);
+	if (n == first)
+		die("No copy came to its %s", parameter);
+}
+
 static int explain_usage(void)
 {
 	fputs("usage: nth LAB probe|open|mmap|ioctl|read|write\n"
+	      "       nth LAB prepare|submit|transfer|room ERROR    what the provider fails\n"
 	      "       nth LAB once    one copy, and no fault is ordered\n", stderr);
 	return 2;
 }
 
 int main(int argc, char **argv)
 {
-	int number = argc == 3 ? atoi(argv[1]) : 0;
+	int number = argc >= 3 ? atoi(argv[1]) : 0;
 	const char *wrong;
 
 	if (number < 1 || number > 3)
 		return explain_usage();
 	lab = &all_labs[number];
+	if (argc > 3) {
+		provider_faults(argv[2], argv[3]);
+		return EXIT_SUCCESS;
+	}
 	if (!strcmp(argv[2], "once")) {
 		wrong = lab->round();
 		if (wrong)
