@@ -145,7 +145,7 @@ html_is_alone() {
 	done
 }
 
-# What gets worse is a page of two chapters: to look at all of them takes longer.
+# What gets worse is a page of three chapters: to look at all of them takes longer.
 has_browser() {
 	command -v chromium >/dev/null || skip 'no chromium here' || return
 	[ ! -e "$short" ] || return 0

@@ -145,6 +145,7 @@ all_taken() {
 }
 
 leaves_nothing() {
+	leaks_note
 	goes || return
 	leaks_nothing || return
 	! grep -q '^provider ' /proc/modules || rmmod provider
