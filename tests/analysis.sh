@@ -18,25 +18,26 @@ copies() {
 	for lab in $(cd labs && echo lab-*); do
 		cp -r "solutions/$lab/." "$work/labs/$lab"
 	done
-	(cd "$work" && find labs/lab-* -name Kbuild -exec dirname {} +) >"$work/drivers"
+	drivers=$(cd "$work" && find labs/lab-* -name Kbuild -exec dirname {} +)
 	mkdir "$work/sources" && git ls-files 'solutions/*.c' | xargs cp -t "$work/sources"
 	find "$source/scripts/coccinelle" -name '*.cocci' -exec grep -L ocaml {} + | sort >"$work/patches"
 	[ -s "$work/patches" ] || fail "There is no semantic patch in $source." || return
 	git ls-files '*.c' | xargs grep -LE '^#include (<linux/module.h>|"dma_m2m.c")' >"$work/programs"
 }
 
-# ---- the tools: each fails when its tool has something to say of the FOLDER or FILE ------
+# ---- the tools: each fails when its tool has something to say of the FOLDERS or FILE -----
 
-# build FOLDER ARGUMENT...: one driver's object. What is said of the kernel's own headers
-# is none of it.
+# build FOLDERS ARGUMENT...: one driver's object in each of them, all at once, as kbuild takes
+# longer to begin than for a driver. What is said of the kernel's own headers is none of it.
+# shellcheck disable=SC2086 # lists of words
 build() {
-	at=$work/$1
+	find "$work" \( -name '*.o' -o -name '.*.cmd' \) -delete
+	printf 'obj-m += %s/\n' $1 >"$work/Kbuild"
+	objects=$(for at in $1; do sed -n "s|^obj-m := |$at/|p" "$work/$at/Kbuild"; done)
 	shift
-	find "$at" \( -name '*.o' -o -name '.*.cmd' \) -delete
-	object=$(sed -n 's/^obj-m := //p' "$at/Kbuild")
-	pi/kbuild "$kernel" "$kernel/headers" M="$at" "$@" "$object" >"$work/log" 2>&1 ||
+	pi/kbuild "$kernel" "$kernel/headers" M="$work" "$@" $objects >"$work/log" 2>&1 ||
 		fail "$(tail -n 5 "$work/log")" || return
-	! grep -E "^$at.*(warning|error):" "$work/log" >"$work/out" || fail "$(cat "$work/out")"
+	! grep -E "^$work.*(warning|error):" "$work/log" >"$work/out" || fail "$(cat "$work/out")"
 }
 
 # The configuration is gcc's: what of it clang does not know. An analysis makes no object
@@ -77,19 +78,12 @@ program_by_gcc() {
 
 # ---- on what they are used -----------------------------------------------------------------
 
-# each LIST TOOL
-each() {
-	while read -r one <&4; do
-		"$2" "$one" || return
-	done 4<"$work/$1"
-}
-
 drivers_by_gcc() {
-	each drivers gcc_analyses
+	gcc_analyses "$drivers"
 }
 
 drivers_by_clang() {
-	each drivers clang_compiles && each drivers clang_analyses
+	clang_compiles "$drivers" && clang_analyses "$drivers"
 }
 
 drivers_by_patches() {
@@ -97,7 +91,9 @@ drivers_by_patches() {
 }
 
 programs_by_gcc() {
-	each programs program_by_gcc
+	while read -r program; do
+		program_by_gcc "$program" || return
+	done <"$work/programs"
 }
 
 # ---- mistakes ---------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ measured=chapter-9/measured
 # Each way, of two sizes: "WHAT,BYTES COST".
 measures() {
 	for run in 1 2; do
-		tests/bench guest -b '4096 65536 1048576' >"$work/$run.csv" 2>"$work/err" || fail "$(cat "$work/err")" || return
+		STAGE=$work/stage tests/bench guest -b '4096 65536 1048576' >"$work/$run.csv" 2>"$work/err" || fail "$(cat "$work/err")" || return
 	done
 	cut -d, -f1 "$measured/copies.csv" | sort -u >"$work/ways"
 	cut -d, -f1 "$work/1.csv" | sort -u | diff "$work/ways" - >"$work/out" ||
