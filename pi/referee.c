@@ -641,7 +641,8 @@ static void die_of_usage(void)
 		"       referee -i MACHINE [ARGUMENT...]\n"
 		"  -k  the results are KTAP: judge them\n"
 		"  -t  seconds until the verdict is overdue (default 60)\n"
-		"  -a  seconds until it has said a word: else it is started again, once (default %d)\n"
+		"  -a  seconds until it has said a word: else it is started again, once, and\n"
+		"      has its time anew (default %d)\n"
 		"  -b  seconds until the command has to have begun: else it could not be run\n"
 		"  -l  the console's log\n"
 		"  -r  regular expressions, one a line, of what a kernel in trouble prints\n"
@@ -658,7 +659,7 @@ static int seconds(const char *argument)
 	char *end;
 	long n = strtol(argument, &end, 10);
 
-	if (*end)
+	if (*end || n < 1)
 		die_of_usage();
 	return n;
 }
@@ -700,7 +701,7 @@ static void parse(int argc, char **argv)
 			die_of_usage();
 		}
 	}
-	if (optind == argc || option.seconds < 1)
+	if (optind == argc)
 		die_of_usage();
 	if (!option.interactive && (!option.log || !option.reports))
 		die_of_usage();

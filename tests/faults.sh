@@ -36,6 +36,8 @@ mistakes() {
 		/^static int dma_mmap_transfer/,/^}/s/dma_submit_error(cookie)/0/
 		an error of the engine's is taken for success|2|waits_for_provider transfers|the copy fails
 		/if (!ret && dma_mmap_failed/,+1d
+		an error is kept for the next copy|2|waits_for_provider transfers|the copy fails without it
+		s/if (!ret && dma_mmap_failed(f, cookie))/static bool was, old; old = was; was = dma_mmap_failed(f, cookie); if (!ret \&\& (old || was))/
 		one of many pieces failed, and nobody asks|3|waits_for_provider transfers|the copy fails
 		s/w->failed = true/w->failed = false/
 	EOF

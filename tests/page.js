@@ -175,7 +175,7 @@ globalThis.checkEach = async (pages) => {
 	for (const [src, width, height] of pages) {
 		const frame = Object.assign(document.createElement('iframe'), { src, width, height });
 		const verdict = new Promise((resolve) => {
-			onmessage = ({ data }) => resolve(data);
+			onmessage = ({ data, source }) => source === frame.contentWindow && resolve(data);
 			setTimeout(resolve, 60000, 'no verdict');
 		});
 		document.body.append(frame);

@@ -42,9 +42,10 @@ run_all() {
 		"$work" <"$work/list"
 }
 
-# ends_kernel: it may, and it did, in that step.
+# ends_kernel: it may, and it did, in that step: without a result.
 ends_kernel() {
-	[ -n "$(header "$name" Or)" ] && grep -q "^pi/run: .*$(header "$name" Or)" "$work/$name.log" &&
+	[ -n "$(header "$name" Or)" ] && ! grep -q '^not ok' "$work/$name.log" &&
+		grep -qE "^pi/run: .*(panicked|past help|it hung).*$(header "$name" Or)" "$work/$name.log" &&
 		grep -q "Begin with step $(header "$name" Step)\.$" "$work/$name.log"
 }
 

@@ -234,7 +234,13 @@ goes() {
 # Lost memory is looked for at the end alone: a debug kernel takes many seconds for it.
 gives_everything_back() {
 	leaks_note
-	gives_all_but_memory_back && no_memory_left
+	gives_all_but_memory_back && no_memory_left && locks_were_watched
+}
+
+# After its first report, or when its tables are full, lockdep switches itself off.
+locks_were_watched() {
+	[ ! -e /proc/lockdep_stats ] || grep -q 'debug_locks: *1$' /proc/lockdep_stats ||
+		fail "This kernel's check of locks has switched itself off: see dmesg for why."
 }
 
 gives_all_but_memory_back() {

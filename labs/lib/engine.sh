@@ -49,12 +49,13 @@ engine_locate() {
 	engine_control=$((engine + bit * 0x100))
 	engine_block=$((engine_control + 4))
 	engine_found=$1
+	engine_stopped=unknown
 }
 
 # Once for a channel; what a step has stopped runs again.
 engine_find() {
 	[ "${engine_found-}" = "$1" ] || engine_locate "$1" || return
-	[ -z "${engine_stopped-yes}" ] || engine_start
+	[ -z "$engine_stopped" ] || engine_start
 }
 
 engine_stop() {
@@ -63,8 +64,8 @@ engine_stop() {
 }
 
 engine_start() {
-	engine_stopped=''
 	register "$engine_enable" 32 $(($(register "$engine_enable") | 1 << bit))
+	engine_stopped=''
 }
 
 engine_wake() {

@@ -57,7 +57,8 @@ $(sort "$work/leaked" | uniq -c | head -n 5)"
 }
 
 # "240 bytes, allocated in probe()" of each: the module's function nearest to the
-# allocation, or else whoever did it.
+# allocation, in the same 64 KiB, or else whoever did it: when the module was loaded before,
+# it may have been elsewhere.
 name_leaks() {
 	awk -v functions="$work/functions" '
 	function tell() {
@@ -76,7 +77,7 @@ name_leaks() {
 	/^    \[</ && $NF ~ /^0x/ && !own {
 		for (i = n; i > 0 && start[i] > substr($NF, 3); i--)
 			;
-		if (i) own = name[i]
+		if (i && substr(start[i], 1, 12) == substr($NF, 3, 12)) own = name[i]
 	}
 	END { tell() }'
 }

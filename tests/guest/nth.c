@@ -638,8 +638,9 @@ static bool provider_fails(const char *parameter, int n, const char *want)
 	wrong = lab->round();
 	if (wrong && strcmp(error_name(errno), want))
 		die("%s was %d, and %s fails: %s, not %s", parameter, n, wrong, why(), want);
-	if (!wrong && strcmp(parameter, "room") && !number_in(provider_file(parameter), ""))
-		die("%s was %d, and the copy does not fail", parameter, n);
+	if (strcmp(parameter, "room") && !wrong == !number_in(provider_file(parameter), ""))
+		die(wrong ? "%s was %d, and the copy fails without it" :
+		    "%s was %d, and the copy does not fail", parameter, n);
 	if (!wrong)
 		return false;
 	wrong = what_is_left(then);

@@ -67,8 +67,8 @@ after_step() {
 	[ -e "$work/asked" ] || return 0
 	look
 	right=0
-	while read -r words && read -r what; do
-		read -r verdict <&3 || verdict='no verdict'
+	while IFS= read -r words && IFS= read -r what; do
+		IFS= read -r verdict <&3 || verdict='no verdict'
 		judge "$words" "$what" "$verdict" || right=1
 	done <"$work/asked" 3<"$work/verdicts"
 	rm "$work/asked" "$work/pages"

@@ -90,6 +90,7 @@ begins() {
 stalls() {
 	engine_find "$channel" || return
 	note stalls
+	engine_stopped=unknown
 	program ./stalls "$name" "$@" "$engine" "$bit"
 }
 
@@ -106,6 +107,7 @@ survives_stalls() {
 survives_close_calls() {
 	engine_find "$channel" || return
 	note stalls
+	engine_stopped=unknown
 	program ./stalls "$name" "$seed" $((copies / 10)) "$engine" "$bit" close || return
 	[ "$(since stalls interrupts)" -ge "$(said descriptors)" ] &&
 		[ "$(since stalls interrupts)" -le "$(since stalls prepare)" ] ||
