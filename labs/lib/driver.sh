@@ -221,7 +221,7 @@ gives_channel_back() {
 	gives_all_but_memory_back && loads && holds_channel
 }
 
-# Its records are for gives_everything_back alone: those of the steps stay.
+# Its records are for gives_all_but_memory_back alone: those of the steps stay.
 goes() {
 	steps_calls=$calls
 	calls=$work/rmmod.calls
