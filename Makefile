@@ -9,10 +9,14 @@ TEXT ?= one-two-three
 PAPER ?=
 export LAB SOLUTION BOARD KERNEL TEXT PAPER
 
-# A name in small letters would do nothing: whoever wrote it would get another lab's tests.
-$(foreach name,lab step solution answer kernel board fresh text format paper html,\
-	$(if $(filter command,$(origin $(name))),$(error $(name)=$($(name)) is not known: write \
-		$(shell echo $(name) | tr a-z A-Z)=$($(name)))))
+# A name that is misspelt would do nothing: whoever wrote it would get another lab's tests.
+names = LAB STEP SOLUTION ANSWER KERNEL BOARD FRESH TEXT FORMAT PAPER HTML BASE ARCH IN OUT \
+	ROSTER DEADLINES TIMES AGAIN JOBS ENGINE GRADING_SECONDS SBATCH_% BOUNCE OVERLAY APPEND CC \
+	DEBIAN_MIRROR SECURITY_MIRROR XDG_CACHE_HOME NO_COLOR
+misspelt = $(error $1=$($1) is not known: \
+	$(if $(filter $(names),$2),write $2=$($1),make help lists what there is))
+$(foreach name,$(filter-out $(names),$(.VARIABLES)),$(if $(filter command,$(origin $(name))),\
+	$(call misspelt,$(name),$(shell echo $(name) | tr a-z A-Z))))
 
 .DELETE_ON_ERROR:
 .PHONY: help demo test watch shell doctor install uninstall diff handout skeletons bench bench-compare grade book transcripts check matrix check-native check-fresh clean

@@ -155,7 +155,7 @@ def local(out, todo, jobs, progress):
     ({(lab, hash): name of the result's folder}, {(lab, hash): trouble})
     """
     queue = collections.deque((job, 1) for job in todo)
-    running, done, troubles = [], {}, {}
+    running, done, troubles, before = [], {}, {}, results_in(out)
     with only_in_pauses() as pause:
         try:
             while queue or running:
@@ -166,7 +166,8 @@ def local(out, todo, jobs, progress):
                 for one in [one for one in running if one.ended() is not None]:
                     running.remove(one)
                     if judge(one.job, one.process.returncode, one.last_words(), one.tries, done, troubles):
-                        progress.count(one.job, troubles.get(one.job, 'graded'))
+                        found = done.get(one.job) in before
+                        progress.count(one.job, troubles.get(one.job, 'graded before' if found else 'graded'))
                     else:
                         queue.append((one.job, one.tries + 1))
         finally:
@@ -270,6 +271,11 @@ def slurm(out, todo, progress):
         progress.done -= len(set(ended) & set(left))
     progress.end()
     return done, troubles
+
+
+def results_in(out):
+    """The names of those that are there."""
+    return {folder.name for folder in out.glob('results/*')}
 
 
 def is_name(name):

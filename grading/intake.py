@@ -177,6 +177,15 @@ def from_zip(path):
             yield Member(info.orig_filename, what_in_zip(info), info.file_size, 0, read)
 
 
+def only_archive(path):
+    """The archive that a folder has and nothing else, as what Moodle hands out; else the path."""
+    if os.path.islink(path) or not os.path.isdir(path):
+        return path
+    names = [name for name in os.listdir(path) if not LITTER.search(name)]
+    inner = os.path.join(path, names[0]) if len(names) == 1 else path
+    return inner if SUFFIX.search(inner) and not os.path.isdir(inner) else path
+
+
 def members_of(path):
     """Of a folder or an archive."""
     made = os.lstat(path)
@@ -304,6 +313,7 @@ def look_at(path):
     """All that can be said of an entry."""
     intake, labs, refused = Intake(), {}, ''
     try:
+        path = only_archive(path)
         for member in members_of(path):
             intake.look_at(member)
         labs = intake.take()

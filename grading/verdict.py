@@ -35,14 +35,15 @@ CHANNEL, REGISTER = 0xf00, 0xff                 # of an address of the controlle
 CS, CONBLK_AD, CS_ACTIVE = 0x00, 0x04, 1        # BCM2835 ARM Peripherals, 4.2
 MU_IO = 0x40                                    # the same, 2.2
 WRITE = re.compile(r"addr 0x([0-9a-f]+) value 0x([0-9a-f]+) size \d+ name '([^']+)'")
-RESULT = re.compile(r'(not )?ok (\d{1,9})(?: - ([^#]*))?(# SKIP.*)?')
+RESULT = re.compile(r'(not )?ok (\d{1,9})(?: - [^#]*)?(# SKIP.*)?')
 CHALLENGE = re.compile(r'# challenge (\d{1,9})(?:: (.*)| begins)')
 CODE = re.compile(r'# code (\d{1,9}): (\w+)')
+STEP = re.compile(r'(?:needs \d+ )?step "([^"]+)" ')
 MARK = re.compile(r'\[ *\d+\.\d+\] dma-labs: run \d+, step (\d{1,9})\.\d+ begins')
 TEXT_MAX = 2000                                 # characters of a hint that are kept
 HINTS_MAX = 20000                               # characters of all hints
 
-Step = collections.namedtuple('Step', 'number title state hint transfers')
+Step = collections.namedtuple('Step', 'number state hint transfers')
 Weight = collections.namedtuple('Weight', 'points transfers copies')
 
 
@@ -152,9 +153,8 @@ class Run:
             match = RESULT.match(line)
             if match:
                 last = int(match[2])
-                state = 'skipped' if match[4] else 'failed' if match[1] else 'passed'
-                steps[last] = Step(last, (match[3] or '').strip()[:TEXT_MAX], state, '',
-                                   transfers.get(last, 0))
+                state = 'skipped' if match[3] else 'failed' if match[1] else 'passed'
+                steps[last] = Step(last, state, '', transfers.get(last, 0))
             elif line.startswith('# ') and last and steps[last].state in ('failed', 'not reached'):
                 room -= len(line)
                 if room > 0:
@@ -173,7 +173,7 @@ class Run:
     def fail_from(self, number):
         """That step has failed, by what the referee says, and no later one is reached."""
         for later in [n for n in self.steps if n >= number] or [number]:
-            step = self.steps.get(later) or Step(later, '', '', '', 0)
+            step = self.steps.get(later) or Step(later, '', '', 0)
             if later == number:
                 step = step._replace(state='failed', hint=(self.cause + '\n' + step.hint).strip())
             elif step.state == 'passed':
@@ -240,13 +240,20 @@ def false_copy(made_up, challenged):
     return ''
 
 
-def result(steps, weights, status, why):
+def read_titles(path):
+    """What each step tests, {number: title}, as the lab's test.sh says it: a submission's own
+    output is not asked, and what was not built has none."""
+    with open(path, encoding='utf-8') as lines:
+        return dict(enumerate((match[1] for match in map(STEP.match, lines) if match), 1))
+
+
+def result(steps, weights, titles, status, why):
     """The part of result.json that the runs decide. steps: {number: Step}"""
     rows = []
     for number, weight in sorted(weights.items()):
-        step = steps.get(number) or Step(number, '', 'not reached', '', 0)
+        step = steps.get(number) or Step(number, 'not reached', '', 0)
         earned = weight.points if status == 'graded' and step.state == 'passed' else 0
-        rows.append({'number': number, 'title': step.title, 'state': step.state,
+        rows.append({'number': number, 'title': titles[number], 'state': step.state,
                      'points': earned, 'of': weight.points, 'hint': step.hint,
                      'transfers': step.transfers})
     return {'status': status, 'why': why[:TEXT_MAX], 'steps': rows,

@@ -20,10 +20,12 @@ wrong_words() {
 }
 
 # Nobody waits for the tests of lab 1, who has written lab=3.
-small_letters() {
+misspelt_names() {
 	refuses 'lab=3.* LAB=3' make test lab=3 || return
 	refuses 'step=2.* STEP=2' make watch LAB=2 step=2 || return
-	refuses 'kernel=6.12.* KERNEL=6.12' make -s shell kernel=6.12
+	refuses 'kernel=6.12.* KERNEL=6.12' make -s shell kernel=6.12 || return
+	refuses 'ROOSTER=class.csv is not known: make help' make grade IN=a OUT=b ROOSTER=class.csv || return
+	make help LAB=3 SBATCH_PARTITION=pi >"$work/out" 2>&1 || fail "$(cat "$work/out")"
 }
 
 # It says so before it builds.
@@ -203,7 +205,7 @@ shell_works() {
 trap 'kill ${mirror-} 2>/dev/null || true; rm -rf "$work"' EXIT
 plan 16
 step "a wrong LAB, BOARD, KERNEL, TEXT or test is told what is right" wrong_words
-step "a name in small letters is told in capitals" small_letters
+step "a name that is misspelt is told" misspelt_names
 step "a lab without a driver says where to write it" no_driver_yet
 step "a driver that does not compile shows the compiler's words" compile_error
 step "a path that kbuild cannot work in is refused" space_in_path

@@ -100,6 +100,42 @@ takes_several_labs() {
 		fail "Labs that were never touched count as handed in: $(cat "$out/results.txt")"
 }
 
+# moodle NAME FILE: in what Moodle hands out, a folder of that name has this file; the double
+# passes as many steps as there are folders.
+moodle() {
+	made=$((made + 1))
+	mkdir -p "$in/$1" "$work/one"
+	echo "// double: passed $made" >"$work/one/dma_m2m.c"
+	(cd "$work/one" && case $2 in
+		*.zip) zip -q "$in/$1/$2" dma_m2m.c ;;
+		*.tar.gz) tar -czf "$in/$1/$2" dma_m2m.c ;;
+		*) cp dma_m2m.c "$in/$1/$2" ;;
+	esac)
+}
+
+# By the names on the roster, however they are written; an archive of nothing else is opened.
+takes_what_moodle_hands_out() {
+	begin
+	made=0
+	moodle 'Ada Lovelace_1815_assignsubmission_file_' dma_m2m.c
+	moodle 'Seán OCasey_1880_assignsubmission_file' 'my lab.zip'
+	moodle 'Bo 7 b_7_assignsubmission_file_' lab1.tar.gz && : >"$in/Bo 7 b_7_assignsubmission_file_/.DS_Store"
+	moodle 'Al_8_assignsubmission_file_' lab.zip
+	moodle 'Eve_9_assignsubmission_file_' lab.zip
+	mv "$in/Al_8_assignsubmission_file_/lab.zip" "$in/Al_8_assignsubmission_file_lab.zip"
+	rmdir "$in/Al_8_assignsubmission_file_"
+	printf 'id,name\na1,Ada Lovelace\na2,Sea\314\201n O'"'"'Casey\na3,Bo_7 b\na4,Al\na5,Twin\na6,Twin\n' >"$work/roster.csv"
+	mkdir "$in/Twin_5_assignsubmission_file_" "$in/link" "$in/other"
+	ln -s "$work/one" "$in/link/lab.zip"
+	ln -s "$work/one/dma_m2m.c" "$in/other/lab.zip"
+	grades ROSTER="$work/roster.csv" || return
+	for line in 'a1 .* 8 of 80$' 'a2 .* 6 of 80$' 'a3 .* 10 of 80$' 'a4 .* 12 of 80$' \
+		'Eve_9.*of that name ROSTER= has 0: rename it' 'Twin_5.*of that name ROSTER= has 2: rename it'; do
+		grep -q "^$line" "$out/results.txt" || fail "$line: $(cat "$out/results.txt")" || return
+	done
+	says intake.txt 'link: lab.zip: a link' && says intake.txt 'other: refused: it is a link'
+}
+
 # ---- attacks ----------------------------------------------------------------
 
 # attack_is_met NAME TAKEN WORDS: see tests/lib/hostile-submissions.
@@ -149,12 +185,17 @@ one_grades_for_all() {
 	grades && calls 2 && says results.txt 'c   lab-1-dma-m2m  8 of 80'
 }
 
+# said COUNT WORDS: of so many, that became of them.
+said() {
+	[ "$(grep -c "^==> .*: $2\$" "$work/err")" -eq "$1" ] || fail "It does not say \"$2\" $1 times: $(cat "$work/err")"
+}
+
 only_what_changed() {
-	grades && calls 2 || return
+	grades && calls 2 && said 2 'graded before' || return
 	hands_in b 'passed 1 2 3'
 	grades && calls 3 && says results.txt 'b   lab-1-dma-m2m  24 of 80' &&
 		says results.txt 'a   lab-1-dma-m2m  8 of 80' || return
-	grades GRADER=eeeeeeee && calls 6
+	grades GRADER=eeeeeeee && calls 6 && said 3 graded
 }
 
 trouble_is_tried_again() {
@@ -272,9 +313,10 @@ wrong_words() {
 	[ "$(cat "$out/index.html")" = earlier ] || fail 'An earlier report is gone.'
 }
 
-plan 13
+plan 14
 step "a driver is taken from folders and archives, at each place" takes_each_kind
 step "several labs are handed in at once; what was not touched is not" takes_several_labs
+step "what Moodle hands out is taken, by the roster's names" takes_what_moodle_hands_out
 step "each attack on the intake is met, and said" all_attacks_are_met
 step "none of them has reached anything" attacks_reach_nothing
 step "the same submission of several is graded once" one_grades_for_all

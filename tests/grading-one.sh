@@ -69,7 +69,9 @@ does_not_build() {
 	{ cat "solutions/$lab/dma_m2m.c" && echo 'int wrong = ;'; } | take unbuilt
 	grade unbuilt
 	comes_to 'not built' 0 || return
-	grep -q 'dma_m2m.c:.*error' "$result/build.log" || fail 'The build log does not have the error.'
+	grep -q 'dma_m2m.c:.*error' "$result/build.log" || fail 'The build log does not have the error.' || return
+	grep -q '"title": "the module loads, makes its device, and goes again"' "$result/result.json" ||
+		fail "Its steps have no titles: $(grep '"title"' "$result/result.json")"
 }
 
 graded_once() {

@@ -208,6 +208,14 @@ formulas_are_text() {
 	has grades.csv "'=HYPERLINK(1)" && has moodle.csv "'+1" && has grades.csv "'@SUM(1)" && has grades.csv "'-1+2"
 }
 
+# The words that only this run's tests can say are nobody's business later.
+pages_have_no_codes() {
+	for words in '# code 1' '# challenge' /submission/; do
+		grep -rqF "$words" "$out/results" && has_not students/mallory.html "$words" || fail "\"$words\"" || return
+	done
+	has students/mallory.html 'in lab.c'
+}
+
 junit_is_sound() {
 	for xml in "$out"/results/*/junit.xml; do
 		xmllint --noout "$xml" 2>"$work/err" || fail "$(cat "$work/err")" || return
@@ -322,7 +330,7 @@ boxes_have_keys() {
 
 # shellcheck source=tests/lib/answer.sh
 . tests/lib/answer.sh
-plan 16
+plan 17
 step "each day that is begun costs points, until the last" loses_points_a_day
 step "the time is the archive's, or that of a folder's file" time_is_the_file_s
 step "the roster's names are told, and who is not there" knows_the_roster
@@ -332,6 +340,7 @@ step "a second grading stands beside the first" second_grading
 step "when it is another, that is told, and the first stays" second_grading_differs
 step "hostile text is text" hostile_text_is_inert
 step "no cell of a table is a formula" formulas_are_text
+step "what only grading needs of a log is not on a page" pages_have_no_codes
 step "JUnit XML has each step and its hint" junit_is_sound
 step "nobody else is on a student's page" pages_are_apart
 step "a copy is told, renamed or not; what all have is none" finds_what_is_alike
