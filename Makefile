@@ -10,13 +10,12 @@ PAPER ?=
 export LAB SOLUTION BOARD KERNEL TEXT PAPER
 
 # A name that is misspelt would do nothing: whoever wrote it would get another lab's tests.
-names = LAB STEP SOLUTION ANSWER KERNEL BOARD FRESH TEXT FORMAT PAPER HTML BASE ARCH IN OUT \
-	ROSTER DEADLINES TIMES AGAIN JOBS ENGINE GRADING_SECONDS SBATCH_% BOUNCE OVERLAY APPEND CC \
-	DEBIAN_MIRROR SECURITY_MIRROR XDG_CACHE_HOME NO_COLOR
-misspelt = $(error $1=$($1) is not known: \
-	$(if $(filter $(names),$2),write $2=$($1),make help lists what there is))
-$(foreach name,$(filter-out $(names),$(.VARIABLES)),$(if $(filter command,$(origin $(name))),\
-	$(call misspelt,$(name),$(shell echo $(name) | tr a-z A-Z))))
+names = LAB STEP SOLUTION ANSWER KERNEL BOARD FRESH TEXT FORMAT PAPER HTML BASE ARCH IN OUT ROSTER \
+	DEADLINES TIMES AGAIN JOBS ENGINE GRADING_SECONDS BOUNCE OVERLAY HANDOUT SEED OPERATIONS \
+	STRESS CC SOURCE_DATE_EPOCH DEBIAN_MIRROR SECURITY_MIRROR XDG_CACHE_HOME TMPDIR NO_COLOR \
+	SBATCH_% SLURM_% %_proxy
+$(foreach its-name,$(filter-out $(names),$(.VARIABLES)),$(if $(filter command,$(origin $(its-name))),\
+	$(error $(its-name)=$($(its-name)) is not known: make help lists what there is, in capitals)))
 
 .DELETE_ON_ERROR:
 .PHONY: help demo test watch shell doctor install uninstall diff handout skeletons bench bench-compare grade book transcripts check matrix check-native check-fresh clean

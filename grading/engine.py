@@ -88,10 +88,11 @@ class Progress:
         if not self.draws:
             self.say(f'==> {self.done} of {self.total}: {self.names[job]}: {what}')
 
-    def end(self):
-        """The line has done its work."""
-        if self.draws:
-            self.say(f'==> {self.done} of {self.total} graded')
+    def end(self, before):
+        """The line has done its work. before: how many had been graded already."""
+        if self.draws or before:
+            found = f', {before} of them before' if before else ''
+            self.say(f'==> {self.done} of {self.total} graded{found}')
 
 
 # Ends when its parent does, of which it gets the number: even if that has ended before the
@@ -166,13 +167,13 @@ def local(out, todo, jobs, progress):
                 for one in [one for one in running if one.ended() is not None]:
                     running.remove(one)
                     if judge(one.job, one.process.returncode, one.last_words(), one.tries, done, troubles):
-                        found = done.get(one.job) in before
-                        progress.count(one.job, troubles.get(one.job, 'graded before' if found else 'graded'))
+                        found = ' before' if done.get(one.job) in before else ''
+                        progress.count(one.job, troubles.get(one.job, f'graded{found}'))
                     else:
                         queue.append((one.job, one.tries + 1))
         finally:
             end_all(running)
-    progress.end()
+    progress.end(len(before.intersection(done.values())))
     return done, troubles
 
 
@@ -254,7 +255,7 @@ def wait_for(array, progress, pause):
 
 def slurm(out, todo, progress):
     """As local(), by job arrays: what came to nothing goes into the next one."""
-    done, troubles, left = {}, {}, list(todo)
+    done, troubles, left, before = {}, {}, list(todo), results_in(out)
     for tries in range(1, TRIES + 1):
         if not left:
             break
@@ -269,7 +270,7 @@ def slurm(out, todo, progress):
         nothing = 1, f'its task left nothing: see {array.folder}'
         left = [job for job in left if not judge(job, *ended.get(job, nothing), tries, done, troubles)]
         progress.done -= len(set(ended) & set(left))
-    progress.end()
+    progress.end(len(before.intersection(done.values())))
     return done, troubles
 
 

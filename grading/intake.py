@@ -56,6 +56,11 @@ def shown(text, most=200):
     return ''.join(c if ' ' <= c <= '~' else ascii(c)[1:-1] for c in cut)
 
 
+def named(entry):
+    """An entry's name for people, who have to find it: other scripts than Latin stay."""
+    return ''.join(ascii(c)[1:-1] if unicodedata.category(c)[0] == 'C' else c for c in entry)
+
+
 def allowed_files():
     """{(lab, path as in solutions/LAB)}"""
     return {(lab.name, str(file.relative_to(lab)))
@@ -247,7 +252,9 @@ class Intake:
             wrong = member.what
         if not wrong:
             self.paths.append(parts)
-            if not parts or parts[-1] not in self.names:
+            if SUFFIX.search(member.name):
+                wrong = 'an archive: it is opened when it is all that is handed in'
+            elif not parts or parts[-1] not in self.names:
                 wrong = 'no file that a lab takes'
             elif member.size > FILE_MAX:
                 wrong = f'larger than {FILE_MAX >> 10} KiB'

@@ -9,6 +9,9 @@ import os
 import re
 
 DAY = 86400
+# Of a student: it becomes a file's name.
+ID = re.compile(r'[A-Za-z0-9][A-Za-z0-9._+@-]{0,62}[A-Za-z0-9_+@-]|[A-Za-z0-9]')
+NO_ID = 'no student has such an id: letters, digits and . _ + @ - make one'
 # What a spreadsheet would take for a formula.
 FORMULA = re.compile(r'[=+\-@\t\r]')
 
@@ -61,8 +64,12 @@ def read_time(text, where):
 
 def read_roster(path):
     """{id: (name, email)}"""
-    return {student: (cells[0], cells[1] if len(cells) > 1 else '')
-            for student, cells in read_unique(path, 2, 3).items()}
+    roster = {student: (cells[0], cells[1] if len(cells) > 1 else '')
+              for student, cells in read_unique(path, 2, 3).items()}
+    for student in roster:
+        if not ID.fullmatch(student):
+            raise Wrong(f'{path}: "{student}": {NO_ID}')
+    return roster
 
 
 def read_times(path):

@@ -6,6 +6,8 @@ set -eu
 cd "$(dirname "$0")/.."
 # shellcheck source=labs/lib/ktap.sh
 . labs/lib/ktap.sh
+# shellcheck source=tests/lib/faults.sh
+. tests/lib/faults.sh
 
 # "MISTAKE REPORT": what tests/guest/faults.c does, and what is said of it. A line with a
 # name alone begins another guest: lockdep switches itself off when it has seen one, or what
@@ -97,10 +99,7 @@ races_differs() {
 # ---- the mistakes ----------------------------------------------------------------
 
 builds_mistakes() {
-	mkdir "$work/faults"
-	cp tests/guest/Kbuild tests/guest/faults.c "$work/faults"
-	pi/kbuild "$folder" "$folder/headers" M="$work/faults" W=1 >"$work/make" 2>&1 ||
-		fail "$(tail -n 5 "$work/make")"
+	builds_faults "$folder"
 }
 
 # in_guest MISTAKE...: from a snapshot, as a lab's tests; what takes a Pi that boots, there.

@@ -121,19 +121,46 @@ takes_what_moodle_hands_out() {
 	moodle 'Seán OCasey_1880_assignsubmission_file' 'my lab.zip'
 	moodle 'Bo 7 b_7_assignsubmission_file_' lab1.tar.gz && : >"$in/Bo 7 b_7_assignsubmission_file_/.DS_Store"
 	moodle 'Al_8_assignsubmission_file_' lab.zip
+	moodle 'Al_8_assignsubmission_onlinetext_' onlinetext.html
 	moodle 'Eve_9_assignsubmission_file_' lab.zip
 	mv "$in/Al_8_assignsubmission_file_/lab.zip" "$in/Al_8_assignsubmission_file_lab.zip"
 	rmdir "$in/Al_8_assignsubmission_file_"
 	printf 'id,name\na1,Ada Lovelace\na2,Sea\314\201n O'"'"'Casey\na3,Bo_7 b\na4,Al\na5,Twin\na6,Twin\n' >"$work/roster.csv"
-	mkdir "$in/Twin_5_assignsubmission_file_" "$in/link" "$in/other"
+	mkdir "$in/Twin_5_assignsubmission_file_" "$in/link" "$in/other" "$in/two"
+	: >"$in/two/lab1.zip" && : >"$in/two/lab2.tar.gz"
 	ln -s "$work/one" "$in/link/lab.zip"
 	ln -s "$work/one/dma_m2m.c" "$in/other/lab.zip"
 	grades ROSTER="$work/roster.csv" || return
 	for line in 'a1 .* 8 of 80$' 'a2 .* 6 of 80$' 'a3 .* 10 of 80$' 'a4 .* 12 of 80$' \
-		'Eve_9.*of that name ROSTER= has 0: rename it' 'Twin_5.*of that name ROSTER= has 2: rename it'; do
+		'Eve_9.*of that name ROSTER= has 0: rename it' 'Twin_5.*of that name ROSTER= has 2: rename it' \
+		'Al_8_assignsubmission_onlinetext_ .*left alone'; do
 		grep -q "^$line" "$out/results.txt" || fail "$line: $(cat "$out/results.txt")" || return
 	done
-	says intake.txt 'link: lab.zip: a link' && says intake.txt 'other: refused: it is a link'
+	says intake.txt 'link: lab.zip: a link' && says intake.txt 'other: refused: it is a link' &&
+		says intake.txt 'two: lab1.zip: an archive: it is opened when it is all that is handed in' &&
+		says intake.txt 'a2: found by the name: Seán OCasey_1880_assignsubmission_file' || return
+	printf '1,2027-01-31,5,2027-02-03\n' >"$work/deadlines.csv"
+	printf 'a1,2027-01-31\na2,2027-01-31\na3,2027-01-31\n' >"$work/times.csv"
+	refuses 'TIMES= of what comes from Moodle, and it has none of 1: a4' env ROSTER="$work/roster.csv" \
+		DEADLINES="$work/deadlines.csv" TIMES="$work/times.csv" grading/class "$in" "$out" || return
+	refuses 'nothing in it is what a lab takes' grading/class "$in" "$out" || return
+	says intake.txt 'Eve_9_assignsubmission_file_: Moodle tells a name, and no id: ROSTER= has to tell that'
+}
+
+# Of such names the end is the student's: it may hold what a terminal or a file cannot take.
+hostile_names_from_moodle() {
+	begin
+	made=0
+	moodle 'Ada_1_assignsubmission_file_' lab.zip
+	for end in "$(printf 'x\377')" "$(printf 'y\033[31m\r\342\200\256')" 'z_2_assignsubmission_file_'; do
+		cp "$in/Ada_1_assignsubmission_file_/lab.zip" "$in/Ada_1_assignsubmission_file_$end.zip"
+	done
+	hands_in well 'passed 2'
+	printf 'a1,Ada\n' >"$work/roster.csv"
+	grades ROSTER="$work/roster.csv" || return
+	! grep -qP '[\x00-\x09\x0b-\x1f\x7f]|\xe2\x80\xae' "$out/results.txt" "$out/intake.txt" ||
+		fail "$(cat -v "$out/results.txt")" || return
+	grep -q '^a1 .*x\\udcff.zip.*y\\x1b\[31m\\r\\u202e.zip.*z_2_' "$out/results.txt" || fail "$(cat -v "$out/results.txt")"
 }
 
 # ---- attacks ----------------------------------------------------------------
@@ -313,10 +340,11 @@ wrong_words() {
 	[ "$(cat "$out/index.html")" = earlier ] || fail 'An earlier report is gone.'
 }
 
-plan 14
+plan 15
 step "a driver is taken from folders and archives, at each place" takes_each_kind
 step "several labs are handed in at once; what was not touched is not" takes_several_labs
 step "what Moodle hands out is taken, by the roster's names" takes_what_moodle_hands_out
+step "names from Moodle do no harm" hostile_names_from_moodle
 step "each attack on the intake is met, and said" all_attacks_are_met
 step "none of them has reached anything" attacks_reach_nothing
 step "the same submission of several is graded once" one_grades_for_all

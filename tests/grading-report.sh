@@ -122,6 +122,7 @@ wrong_tables() {
 	wrong_table ROSTER 'table.csv:2: "ada" is there twice' ada,Ada ada,Ada &&
 		wrong_table ROSTER 'table.csv:1: it has 1 columns, not 2 to 3' ada &&
 		wrong_table ROSTER 'it is not UTF-8' 'ada,\0344' &&
+		wrong_table ROSTER '"../ada": no student has such an id' ../ada,Ada &&
 		wrong_table DEADLINES 'there is no lab "4": lab-1-dma-m2m, lab-2' 4,2027-01-01,5,2027-01-01 &&
 		wrong_table DEADLINES '"soon" is no time: 2027-01-31' 1,soon,5,2027-01-01 &&
 		wrong_table DEADLINES '"-5" are no points a day' 1,2027-01-01,-5,2027-01-01 &&
@@ -208,9 +209,9 @@ formulas_are_text() {
 	has grades.csv "'=HYPERLINK(1)" && has moodle.csv "'+1" && has grades.csv "'@SUM(1)" && has grades.csv "'-1+2"
 }
 
-# The words that only this run's tests can say are nobody's business later.
+# What a student can make no use of.
 pages_have_no_codes() {
-	for words in '# code 1' '# challenge' /submission/; do
+	for words in '# code 1' '# challenge' challenges /submission/; do
 		grep -rqF "$words" "$out/results" && has_not students/mallory.html "$words" || fail "\"$words\"" || return
 	done
 	has students/mallory.html 'in lab.c'

@@ -6,6 +6,8 @@ set -eu
 cd "$(dirname "$0")/.."
 # shellcheck source=labs/lib/ktap.sh
 . labs/lib/ktap.sh
+# shellcheck source=tests/lib/faults.sh
+. tests/lib/faults.sh
 # shellcheck source=tests/lib/expect.sh
 . tests/lib/expect.sh
 
@@ -131,12 +133,9 @@ floods_console() {
 
 # ---- the kernel warns --------------------------------------------------------
 
-builds_faults() {
+builds_mistakes() {
 	folder=$(pi/kernel ${KERNEL:+"$KERNEL"}) || fail 'No kernel: see above.' || return
-	mkdir "$work/faults"
-	cp tests/guest/Kbuild tests/guest/faults.c "$work/faults"
-	pi/kbuild "$folder" "$folder/headers" M="$work/faults" W=1 >"$work/make" 2>&1 ||
-		fail "$(tail -n 5 "$work/make")"
+	builds_faults "$folder"
 }
 
 warning_fails_run() {
@@ -294,7 +293,7 @@ step "a guest that is switched off fails the run" switches_off
 step "a command that kills everything ends as one that was killed" kills_everything
 step "100 MB of results are stopped" floods_results
 step "100 MB on the console are stopped" floods_console
-step "a module that makes the kernel warn can be built" builds_faults
+step "a module that makes the kernel warn can be built" builds_mistakes
 needs 16 step "a kernel that warns fails a run that passed otherwise" warning_fails_run
 needs 16 step "a kernel that warns fails the very step of a test" warning_fails_step
 step "the shell: Ctrl-C ends a command there, exit ends it, the terminal is as before" interactive

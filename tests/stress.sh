@@ -54,6 +54,8 @@ fi
 
 # shellcheck source=labs/lib/ktap.sh
 . labs/lib/ktap.sh
+# shellcheck source=tests/lib/faults.sh
+. tests/lib/faults.sh
 # shellcheck source=tests/lib/answer.sh
 . tests/lib/answer.sh
 
@@ -111,11 +113,7 @@ not_unmapped() { caught lab-3-not-unmapped 'unmap_table'; }
 
 # What the races kernel is for: tests/guest/faults.c makes one.
 sees_data_races() {
-	mkdir "$work/faults"
-	cp tests/guest/Kbuild tests/guest/faults.c "$work/faults"
-	kernel=$(pi/kernel races)
-	pi/kbuild "$kernel" "$kernel/headers" M="$work/faults" W=1 >"$work/out" 2>&1 ||
-		fail "$(tail -n 5 "$work/out")" || return
+	builds_faults "$(pi/kernel races)" || return
 	# shellcheck disable=SC2046 # a list of words
 	pi/run -m -K -k races -t 300 -a maxcpus=2 -l build/stress-races-console.log \
 		$(find labs/lib -type f ! -name '*.c' -printf '%p=%p ') "$work/faults/faults.ko=labs/faults/faults.ko" \

@@ -143,8 +143,8 @@ static void touch(unsigned char *map, size_t len, size_t page)
 }
 
 /*
- * Where a huge page could begin: a buffer that lies across such a boundary is one window
- * more for lab 3, and where the kernel puts it is another place in each run.
+ * Where a window of lab 3 could begin, as a huge page: a destination across such a boundary
+ * takes one window more, and the kernel finds another place for it in each run.
  */
 static unsigned char *map_aligned(size_t len, int flags)
 {

@@ -87,15 +87,16 @@ begins() {
 
 # ---- an engine that stalls ----------------------------------------------------
 
+# stalls COPIES [close]
 stalls() {
 	engine_find "$channel" || return
 	note stalls
 	engine_stopped=unknown
-	program ./stalls "$name" "$@" "$engine" "$bit"
+	program ./stalls "$name" "$seed" "$1" "$engine" "$bit" ${2+"$2"}
 }
 
 survives_stalls() {
-	stalls "$seed" "$copies" || return
+	stalls "$copies" || return
 	exactly stalls interrupts "$(said descriptors)" 'descriptors of copies that succeeded' &&
 		exactly stalls terminate $(($(said dead) + $(said killed))) 'copies that were given up' &&
 		{ [ "$name" = sg ] || exactly stalls issue "$copies" 'copies'; } &&
@@ -105,10 +106,7 @@ survives_stalls() {
 
 # Of a copy that the driver gave up as it ended, the interrupt may have come, or not.
 survives_close_calls() {
-	engine_find "$channel" || return
-	note stalls
-	engine_stopped=unknown
-	program ./stalls "$name" "$seed" $((copies / 10)) "$engine" "$bit" close || return
+	stalls $((copies / 10)) close || return
 	[ "$(since stalls interrupts)" -ge "$(said descriptors)" ] &&
 		[ "$(since stalls interrupts)" -le "$(since stalls prepare)" ] ||
 		fail "$(since stalls interrupts) interrupts, with $(said descriptors) descriptors of copies that succeeded,
