@@ -183,12 +183,15 @@ def from_zip(path):
 
 
 def only_archive(path):
-    """The archive that a folder has and nothing else, as what Moodle hands out; else the path."""
+    """The one archive of a folder that has neither sources nor folders, as Moodle hands it out;
+    else the path."""
     if os.path.islink(path) or not os.path.isdir(path):
         return path
     names = [name for name in os.listdir(path) if not LITTER.search(name)]
-    inner = os.path.join(path, names[0]) if len(names) == 1 else path
-    return inner if SUFFIX.search(inner) and not os.path.isdir(inner) else path
+    archives = [name for name in names if SUFFIX.search(name)]
+    if len(archives) != 1 or any(name.endswith('.c') or os.path.isdir(os.path.join(path, name)) for name in names):
+        return path
+    return os.path.join(path, archives[0])
 
 
 def members_of(path):
@@ -253,7 +256,7 @@ class Intake:
         if not wrong:
             self.paths.append(parts)
             if SUFFIX.search(member.name):
-                wrong = 'an archive: it is opened when it is all that is handed in'
+                wrong = 'an archive: one is opened, when there is neither a source nor a folder beside it'
             elif not parts or parts[-1] not in self.names:
                 wrong = 'no file that a lab takes'
             elif member.size > FILE_MAX:

@@ -28,16 +28,17 @@ def read_table(path, least, most):
         with open(path, encoding='utf-8-sig', newline='') as file:
             text = file.read()
     except UnicodeDecodeError as error:
-        raise Wrong(f'{path}: it is not UTF-8: {error}') from error
-    first = text.partition('\n')[0]
-    rows = csv.reader(io.StringIO(text), delimiter=';' if ';' in first else ',')
+        raise Wrong(f'{path}: it is not UTF-8: {error}. Save it as "CSV UTF-8"') from error
+    said = (line for line in text.splitlines() if line.strip() and not line.startswith('#'))
+    rows = csv.reader(io.StringIO(text), delimiter=';' if ';' in next(said, '') else ',')
     found = []
     for row in rows:
         cells = [cell.strip() for cell in row]
         if not any(cells) or cells[0].startswith('#') or cells[0].lower() in ('id', 'lab'):
             continue
         if not least <= len(cells) <= most:
-            raise Wrong(f'{path}:{rows.line_num}: it has {len(cells)} columns, not {least} to {most}')
+            counts = f'{least} to {most}' if least < most else f'{most}'
+            raise Wrong(f'{path}:{rows.line_num}: it has {len(cells)} columns, not {counts}')
         found.append((rows.line_num, cells))
     return found
 
@@ -53,7 +54,10 @@ def read_unique(path, least, most):
 
 
 def read_time(text, where):
-    """Seconds; a day ends with its last second. In this machine's time, unless it says."""
+    """Seconds; a day ends with its last second. In this machine's time, unless it says. A
+    spreadsheet may have turned a day around: 31.1.2027."""
+    text = re.sub(r'^(\d{1,2})\.(\d{1,2})\.(\d{4})\b', lambda day: f'{day[3]}-{day[2]:>02}-{day[1]:>02}', text)
+    text = re.sub(r' (\d):', r' 0\1:', text)
     try:
         time = datetime.datetime.fromisoformat(text)
     except ValueError:
@@ -66,9 +70,12 @@ def read_roster(path):
     """{id: (name, email)}"""
     roster = {student: (cells[0], cells[1] if len(cells) > 1 else '')
               for student, cells in read_unique(path, 2, 3).items()}
+    first = next(iter(roster), '')
+    if roster and roster[first][1] and '@' not in roster[first][1]:
+        del roster[first]       # a heading, in whatever words
     for student in roster:
         if not ID.fullmatch(student):
-            raise Wrong(f'{path}: "{student}": {NO_ID}')
+            raise Wrong(f'{path}: "{student}": {NO_ID}; a heading begins with id, or with #')
     return roster
 
 
@@ -84,9 +91,11 @@ def read_deadlines(path, labs):
         lab = [lab for lab in labs if name in (lab, lab.split('-')[1])]
         if not lab:
             raise Wrong(f'{path}: there is no lab "{name}": {", ".join(labs)}')
-        if not re.fullmatch(r'\d{1,3}(\.\d+)?', a_day):
+        if not re.fullmatch(r'\d{1,3}([.,]\d+)?', a_day):
             raise Wrong(f'{path}: "{a_day}" are no points a day')
-        found[lab[0]] = read_time(deadline, path), float(a_day), read_time(last, path)
+        found[lab[0]] = read_time(deadline, path), float(a_day.replace(',', '.')), read_time(last, path)
+        if found[lab[0]][2] < found[lab[0]][0]:
+            raise Wrong(f'{path}: lab {name}: the last day, {last}, is before the deadline')
     return found
 
 
@@ -142,8 +151,18 @@ def days_late(part):
     return f'{part["late"]} day{"" if part["late"] == 1 else "s"} late'
 
 
-def feedback(part):
+def main_hint(step):
+    """The first line of its hint that says more than which part of the step it is."""
+    lines = step['hint'].splitlines() or ['']
+    return next((line for line in lines if not re.fullmatch(r'\(.*\)', line)), lines[0])
+
+
+def feedback(student, lab):
     """A line for the student."""
+    part = student['labs'].get(lab)
+    refused = student['refused'] or part and part['refused']
+    if refused:
+        return '; '.join([f'refused: {refused}', *student['remarks'][:1]])[:500]
     if not part or not part['result']:
         return status_of(part)
     result = part['result']
@@ -153,8 +172,7 @@ def feedback(part):
         words = f'{result["status"]}: {result["why"]}.'
     first = next((step for step in result['steps'] if step['state'] == 'failed'), None)
     if first:
-        hint = first['hint'].partition('\n')[0]
-        words += f' Step {first["number"]} fails: {hint}'
+        words += f' Step {first["number"]} fails: {main_hint(first)}'
     if part['lost']:
         words += f' {days_late(part)}: {number(part["lost"])} points lost.'
     return words[:500]
@@ -168,7 +186,8 @@ def grades_csv(students, labs):
         for lab in labs:
             part = student['labs'].get(lab)
             result = part and part['result'] or {}
-            when = datetime.datetime.fromtimestamp(int(part['time'])).isoformat(' ') if part else ''
+            known = part and part['time'] is not None
+            when = datetime.datetime.fromtimestamp(int(part['time'])).isoformat(' ') if known else ''
             late = [part['late'], result['points'], part['lost'], part['points']] if result else [''] * 4
             rows.append([student['id'], student['name'], student['email'], lab,
                          'refused' if student['refused'] else status_of(part), when,
@@ -189,8 +208,7 @@ def moodle_csv(students, labs):
     rows = [['ID number', 'Email address', *labs, *[f'{lab} (feedback)' for lab in labs]]]
     for student in students:
         rows.append([student['id'], student['email'], *[points_of(student, lab) for lab in labs],
-                     *['refused' if student['refused'] else feedback(student['labs'].get(lab))
-                       for lab in labs]])
+                     *[feedback(student, lab) for lab in labs]])
     return csv_text(rows)
 
 

@@ -103,9 +103,10 @@ def section(place, title, *parts):
     return tag('section', tag('h2', title, id=place), *parts)
 
 
-def details(summary, text):
-    """What is not seen before it is asked for."""
-    return tag('details', tag('summary', summary), tag('pre', text, tabindex='0')) if text.strip() else None
+def details(summary, text, is_open=False):
+    """What is not seen before it is asked for, unless it is open."""
+    return tag('details', tag('summary', summary), tag('pre', text, tabindex='0'),
+               open='' if is_open else None) if text.strip() else None
 
 
 # ---- JUnit XML ----
@@ -129,7 +130,7 @@ def junit(result):
     for step in result['steps']:
         case = ET.SubElement(suite, 'testcase', {
             'classname': xml(result['lab']), 'name': xml(f'{step["number"]} - {step["title"]}')})
-        first = xml(step['hint'].partition('\n')[0])
+        first = xml(marks.main_hint(step))
         if step['state'] == 'failed':
             ET.SubElement(case, 'failure', {'message': first}).text = xml(step['hint'])
         elif step['state'] != 'passed':
@@ -218,7 +219,7 @@ def lab_of_student(lab, part, results):
         said = [tag('p', result['why'])]
     return section(
         lab, title, tag('p', tag('strong', points_in_words(part))), *said, steps_table(result),
-        hints(result), details('What the compiler said', read_log(folder, 'build.log')),
+        hints(result), details('What the compiler said', read_log(folder, 'build.log'), result['status'] == 'not built'),
         details('What the tests said', read_log(folder, 'run.log')),
         details('What the kernel said', read_log(folder, 'kernel.log')),
         tag('p', f'Submission {result["submission"]}, grader {result["grader"]}.', class_='small'))
@@ -237,9 +238,9 @@ def student_page(student, results):
     """For the student: nobody else is in it."""
     parts = [lab_of_student(lab, part, results) for lab, part in sorted(student['labs'].items())]
     if student['refused']:
-        parts.insert(0, tag('p', f'What was handed in was refused: {student["refused"]}.'))
+        parts.insert(0, tag('section', tag('p', f'What was handed in was refused: {student["refused"]}.')))
     elif not parts:
-        parts = [tag('p', 'Nothing was handed in.')]
+        parts = [tag('section', tag('p', 'Nothing was handed in.'))]
     return page(student['name'] or student['id'], f'DMA labs, {student["id"]}',
                 join(*parts, remarks_of(student)))
 
@@ -386,14 +387,16 @@ def to_look_at(students):
     """[(student, what)] that a person has to decide."""
     found = []
     for student in students:
-        found += [(student, f'refused: {student["refused"]}')] if student['refused'] else []
+        found += [(student, marks.feedback(student, ''))] if student['refused'] else []
         for lab, part in sorted(student['labs'].items()):
             for key, words in TO_LOOK_AT.items():
                 if part.get(key):
                     found.append((student, f'{lab}: {words}: {part[key]}'))
             result = part['result']
-            if result and result['status'] == 'invalid':
-                found.append((student, f'{lab}: invalid: {result["why"]}'))
+            if result and result['status'] != 'graded':
+                found.append((student, f'{lab}: {result["status"]}: {result["why"]}'))
+            if part.get('solution'):
+                found.append((student, f"{lab}: it is the workbook's own solution, but for comments and spaces"))
             if result and result['look']:
                 found.append((student, f'{lab}: {"; ".join(result["look"][:5])}'))
         if student['stranger']:
@@ -457,12 +460,12 @@ def left_out_section(students):
                    else tag('p', 'Nothing.'))
 
 
-def class_page(students, strange, labs, out):
-    """For the instructor."""
+def class_page(students, strange, labs, out, tables):
+    """For the instructor. tables: what it was made with, in words."""
     handed_in = sum(bool(student['labs']) for student in students)
     body = join(look_section(students, strange), *[lab_of_class(lab, students) for lab in labs],
                 alike_section(students, labs, out / 'taken'), left_out_section(students))
     contents = [('look', 'To be looked at'), *[(lab, lab_title(lab)) for lab in labs],
                 ('alike', 'Nearly the same'), ('rest', 'What was left out')]
-    return page('DMA labs: the class', f'{counted(len(students), "student")}, of whom {handed_in} handed in',
+    return page('DMA labs: the class', f'{counted(len(students), "student")}, of whom {handed_in} handed in. {tables}',
                 body, contents)

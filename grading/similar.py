@@ -79,6 +79,11 @@ def read(folder):
     return '\n'.join(path.read_text(errors='replace') for path in sorted(folder.rglob('*.c')))
 
 
+def is_solution(lab, folder):
+    """Whether what was taken is the workbook's solution, but for comments and spaces."""
+    return words_of(read(folder)) == words_of(read(TOP / 'solutions' / lab))
+
+
 def known_runs(lab):
     """Those of the skeleton, the solution, and all between."""
     number, known = lab.split('-')[1], set()

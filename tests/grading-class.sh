@@ -119,6 +119,7 @@ takes_what_moodle_hands_out() {
 	made=0
 	moodle 'Ada Lovelace_1815_assignsubmission_file_' dma_m2m.c
 	moodle 'Seán OCasey_1880_assignsubmission_file' 'my lab.zip'
+	: >"$in/Seán OCasey_1880_assignsubmission_file/report.pdf"
 	moodle 'Bo 7 b_7_assignsubmission_file_' lab1.tar.gz && : >"$in/Bo 7 b_7_assignsubmission_file_/.DS_Store"
 	moodle 'Al_8_assignsubmission_file_' lab.zip
 	moodle 'Al_8_assignsubmission_onlinetext_' onlinetext.html
@@ -132,18 +133,18 @@ takes_what_moodle_hands_out() {
 	ln -s "$work/one/dma_m2m.c" "$in/other/lab.zip"
 	grades ROSTER="$work/roster.csv" || return
 	for line in 'a1 .* 8 of 80$' 'a2 .* 6 of 80$' 'a3 .* 10 of 80$' 'a4 .* 12 of 80$' \
-		'Eve_9.*of that name ROSTER= has 0: rename it' 'Twin_5.*of that name ROSTER= has 2: rename it' \
-		'Al_8_assignsubmission_onlinetext_ .*left alone'; do
+		'Eve_9.*of that name ROSTER= has 0: rename it' 'Twin_5.*of that name ROSTER= has 2: rename it'; do
 		grep -q "^$line" "$out/results.txt" || fail "$line: $(cat "$out/results.txt")" || return
 	done
+	! grep onlinetext "$out/results.txt" || fail 'What Moodle has besides is told.' || return
 	says intake.txt 'link: lab.zip: a link' && says intake.txt 'other: refused: it is a link' &&
-		says intake.txt 'two: lab1.zip: an archive: it is opened when it is all that is handed in' &&
+		says intake.txt 'two: lab1.zip: an archive: one is opened, when there is neither a source nor a folder beside it' &&
 		says intake.txt 'a2: found by the name: Seán OCasey_1880_assignsubmission_file' || return
 	printf '1,2027-01-31,5,2027-02-03\n' >"$work/deadlines.csv"
 	printf 'a1,2027-01-31\na2,2027-01-31\na3,2027-01-31\n' >"$work/times.csv"
 	refuses 'TIMES= of what comes from Moodle, and it has none of 1: a4' env ROSTER="$work/roster.csv" \
 		DEADLINES="$work/deadlines.csv" TIMES="$work/times.csv" grading/class "$in" "$out" || return
-	refuses 'nothing in it is what a lab takes' grading/class "$in" "$out" || return
+	refuses 'nothing in it is what a lab takes.*of 9: Moodle tells a name' grading/class "$in" "$out" || return
 	says intake.txt 'Eve_9_assignsubmission_file_: Moodle tells a name, and no id: ROSTER= has to tell that'
 }
 
@@ -332,6 +333,10 @@ wrong_words() {
 	refuses 'nothing: there is no such folder' grading/class "$in/nothing" "$out" || return
 	refuses 'is in IN: it would be taken for a student' grading/class "$in" "$in/reports" || return
 	refuses 'JOBS=many: it takes a number' env JOBS=many grading/class "$in" "$out" || return
+	refuses 'AGAIN=yes: it takes 1' env AGAIN=yes grading/class "$in" "$out" || return
+	: >"$work/file"
+	refuses "IN=$work/file: it is no folder" grading/class "$work/file" "$out" || return
+	refuses "OUT=$work/file: it is a file" grading/class "$in" "$work/file" || return
 	refuses 'ENGINE=cloud: it takes slurm' env ENGINE=cloud grading/class "$in" "$out" || return
 	refuses 'whose, and where to? IN=' make grade || return
 	mkdir -p "$out"

@@ -52,7 +52,7 @@ has_not() {
 is_late() {
 	printf 'id,time\nada,%s\n' "$1" >"$work/times.csv"
 	grades "DEADLINES=$work/deadlines.csv" "TIMES=$work/times.csv" TZ=UTC || return
-	grep -q "^ada,,,lab-1-dma-m2m,graded,[0-9: -]*,$3,46,[0-9]*,$2,80," "$out/grades.csv" ||
+	grep -q "^ada,,,lab-1-dma-m2m,graded,[0-9: -]*,$3,46,[0-9.]*,$2,80," "$out/grades.csv" ||
 		fail "Handed in at $1: $(cat "$out/grades.csv")"
 }
 
@@ -64,7 +64,9 @@ loses_points_a_day() {
 		is_late '2027-02-01 23:59:59' 41 1 && is_late '2027-02-02 00:00' 36 2 &&
 		is_late '2027-02-03 23:59:59' 31 3 && is_late '2027-02-04 00:00' 0 4 || return
 	printf 'lab;deadline;points a day;last day\nlab-1-dma-m2m;2027-01-31 12:00;30;2028-01-01\n' >"$work/deadlines.csv"
-	is_late '2027-01-31 12:00' 46 0 && is_late '2027-01-31T12:00:01' 16 1 && is_late 2027-03-01 0 30
+	is_late '2027-01-31 12:00' 46 0 && is_late '2027-01-31T12:00:01' 16 1 && is_late 2027-03-01 0 30 || return
+	printf '# Kurs, WS\n1;31.1.2027 12:00;2,5;1.2.2027\n' >"$work/deadlines.csv"
+	is_late '31.1.2027 12:00' 46 0 && is_late '1.2.2027 9:00' 43.5 1 && is_late 2.2.2027 0 3
 }
 
 # Of a folder, the time of its file; of an archive, its own: those in it are the student's.
@@ -92,7 +94,12 @@ knows_the_roster() {
 		has index.html 'Nothing handed in: bob.' && has students/bob.html 'Nothing was handed in.' &&
 		has index.html 'not on the roster' || return
 	rm -r "$in/eve" && grades || return
-	[ "$(ls "$out/students")" = ada.html ] || fail 'The page stays of a student who is gone.'
+	[ "$(ls "$out/students")" = ada.html ] || fail 'The page stays of a student who is gone.' || return
+	printf '# Kurs, WS 26/27\nMatrikelnummer;Name;E-Mail\nada;Ada;\nbob;Bob;b@example.org\n' >"$work/roster.csv"
+	printf 'bob,2027-01-31\ncid,2027-01-31\n' >"$work/times.csv"
+	grades "ROSTER=$work/roster.csv" "TIMES=$work/times.csv" && has_not moodle.csv Matrikel &&
+		has index.html '2 students, of whom 1 handed in. Roster: roster.csv, deadlines: none, times: times.csv.' || return
+	grep -q 'TIMES= has who is nowhere else: cid$' "$work/err" || fail "$(cat "$work/err")"
 }
 
 # A grade that is not there is no zero.
@@ -103,7 +110,7 @@ no_grade_is_empty() {
 	echo hello >"$in/eve.zip"
 	env grading/class "$in" "$out" >"$work/out" 2>"$work/err" || got=$?
 	expect 75 'not graded' && has moodle.csv 'ada,,,not graded' && has moodle.csv 'bob,,0,invalid: it lies.' &&
-		has grades.csv 'eve,,,lab-1-dma-m2m,refused' && has moodle.csv 'eve,,,refused' && has canvas.csv 'eve,,eve,,,' &&
+		has grades.csv 'eve,,,lab-1-dma-m2m,refused' && has moodle.csv 'eve,,,refused: it cannot be read: ' && has canvas.csv 'eve,,eve,,,' &&
 		has students/ada.html 'That costs no points' && has students/eve.html 'What was handed in was refused'
 }
 
@@ -116,6 +123,21 @@ wrong_table() {
 	[ ! -e "$out/taken" ] || fail 'It has begun, nevertheless.'
 }
 
+# What a person has to decide, or a student has to know, is not to be searched for.
+tells_what_matters() {
+	begin
+	hands_in ada 'passed 1' 'hint 2 (a part of it)' 'hint 2 The channel is another.'
+	hands_in bob passed 'status not built' 'why the compiler does not take it'
+	hands_in eve 'passed 1'
+	{ echo '/* mine */' && sed 's/ = / =  /' solutions/lab-1-dma-m2m/dma_m2m.c; } >"$in/eve/dma_m2m.c"
+	grades && has moodle.csv 'Step 2 fails: The channel is another.' &&
+		has index.html 'lab-1-dma-m2m: not built: the compiler does not take it' &&
+		has students/bob.html '<details open="">' && has_not students/ada.html '<details open' || return
+	grep -oE 'eve</span></a></th><td>[^<]*' "$page" | grep -q 'own solution, but for comments and spaces' ||
+		fail "The solution is handed in, and nobody hears of it." || return
+	[ "$(grep -o 'own solution' "$page" | wc -l)" -eq 1 ] || fail 'Others are said to be the solution.'
+}
+
 wrong_tables() {
 	begin
 	hands_in ada
@@ -125,6 +147,8 @@ wrong_tables() {
 		wrong_table ROSTER '"../ada": no student has such an id' ../ada,Ada &&
 		wrong_table DEADLINES 'there is no lab "4": lab-1-dma-m2m, lab-2' 4,2027-01-01,5,2027-01-01 &&
 		wrong_table DEADLINES '"soon" is no time: 2027-01-31' 1,soon,5,2027-01-01 &&
+		wrong_table DEADLINES 'lab 1: the last day, 2026-01-01, is before the deadline' 1,2027-01-01,5,2026-01-01 &&
+		wrong_table ROSTER '"No. 1": no student.*a heading begins with id' 'No. 1,Name' ada,Ada &&
 		wrong_table DEADLINES '"-5" are no points a day' 1,2027-01-01,-5,2027-01-01 &&
 		wrong_table TIMES '"31.1." is no time' ada,31.1. || return
 	refuses 'ROSTER=/nowhere: No such file' env ROSTER=/nowhere grading/class "$in" "$out"
@@ -331,11 +355,12 @@ boxes_have_keys() {
 
 # shellcheck source=tests/lib/answer.sh
 . tests/lib/answer.sh
-plan 17
+plan 18
 step "each day that is begun costs points, until the last" loses_points_a_day
 step "the time is the archive's, or that of a folder's file" time_is_the_file_s
 step "the roster's names are told, and who is not there" knows_the_roster
 step "where there is no grade, the cell is empty" no_grade_is_empty
+step "what has to be decided stands in front" tells_what_matters
 step "a table that is wrong is told by line, and nothing begins" wrong_tables
 step "a second grading stands beside the first" second_grading
 step "when it is another, that is told, and the first stays" second_grading_differs
