@@ -467,5 +467,5 @@ def class_page(students, strange, labs, out, tables):
                 alike_section(students, labs, out / 'taken'), left_out_section(students))
     contents = [('look', 'To be looked at'), *[(lab, lab_title(lab)) for lab in labs],
                 ('alike', 'Nearly the same'), ('rest', 'What was left out')]
-    return page('DMA labs: the class', f'{counted(len(students), "student")}, of whom {handed_in} handed in. {tables}',
+    return page('DMA labs: the class', f'{counted(len(students), "student")}, of whom {handed_in} handed in ({tables})',
                 body, contents)

@@ -95,10 +95,10 @@ knows_the_roster() {
 		has index.html 'not on the roster' || return
 	rm -r "$in/eve" && grades || return
 	[ "$(ls "$out/students")" = ada.html ] || fail 'The page stays of a student who is gone.' || return
-	printf '# Kurs, WS 26/27\nMatrikelnummer;Name;E-Mail\nada;Ada;\nbob;Bob;b@example.org\n' >"$work/roster.csv"
+	printf '# Kurs, WS 26/27\nMatrikelnummer;Name;E-Mail\nada;Ada;\nbob;Bob;b@example.org\n' >"$work/WS26.csv"
 	printf 'bob,2027-01-31\ncid,2027-01-31\n' >"$work/times.csv"
-	grades "ROSTER=$work/roster.csv" "TIMES=$work/times.csv" && has_not moodle.csv Matrikel &&
-		has index.html '2 students, of whom 1 handed in. Roster: roster.csv, deadlines: none, times: times.csv.' || return
+	grades "ROSTER=$work/WS26.csv" "TIMES=$work/times.csv" && has_not moodle.csv Matrikel &&
+		has index.html '2 students, of whom 1 handed in (roster: WS26.csv, deadlines: none, times: times.csv)' || return
 	grep -q 'TIMES= has who is nowhere else: cid$' "$work/err" || fail "$(cat "$work/err")"
 }
 
