@@ -56,11 +56,11 @@ def only_in_pauses():
 class Progress:
     """A line that is drawn anew on a terminal; elsewhere, a line for each that is done.
 
-    names: {(lab, hash): what people call it}
+    names: {(lab, hash): what people call it}; before: the names of results that are there
     """
 
-    def __init__(self, names):
-        self.names, self.total, self.done, self.begun = names, len(names), 0, time.monotonic()
+    def __init__(self, names, before):
+        self.names, self.before, self.total, self.done, self.begun = names, before, len(names), 0, time.monotonic()
         self.draws, self.drawn = sys.stderr.isatty(), ''
 
     def left(self):
@@ -88,11 +88,11 @@ class Progress:
         if not self.draws:
             self.say(f'==> {self.done} of {self.total}: {self.names[job]}: {what}')
 
-    def end(self, before):
-        """The line has done its work. before: how many had been graded already."""
-        if self.draws or before:
-            found = f', {before} of them before' if before else ''
-            self.say(f'==> {self.done} of {self.total} graded{found}')
+    def end(self, results):
+        """The line has done its work. results: the names of all."""
+        found = len(self.before.intersection(results))
+        if self.draws or found:
+            self.say(f'==> {self.done} of {self.total} graded' + (f', {found} of them before' if found else ''))
 
 
 # Ends when its parent does, of which it gets the number: even if that has ended before the
@@ -156,7 +156,7 @@ def local(out, todo, jobs, progress):
     ({(lab, hash): name of the result's folder}, {(lab, hash): trouble})
     """
     queue = collections.deque((job, 1) for job in todo)
-    running, done, troubles, before = [], {}, {}, results_in(out)
+    running, done, troubles = [], {}, {}
     with only_in_pauses() as pause:
         try:
             while queue or running:
@@ -167,13 +167,13 @@ def local(out, todo, jobs, progress):
                 for one in [one for one in running if one.ended() is not None]:
                     running.remove(one)
                     if judge(one.job, one.process.returncode, one.last_words(), one.tries, done, troubles):
-                        found = ' before' if done.get(one.job) in before else ''
+                        found = ' before' if done.get(one.job) in progress.before else ''
                         progress.count(one.job, troubles.get(one.job, f'graded{found}'))
                     else:
                         queue.append((one.job, one.tries + 1))
         finally:
             end_all(running)
-    progress.end(len(before.intersection(done.values())))
+    progress.end(done.values())
     return done, troubles
 
 
@@ -255,7 +255,7 @@ def wait_for(array, progress, pause):
 
 def slurm(out, todo, progress):
     """As local(), by job arrays: what came to nothing goes into the next one."""
-    done, troubles, left, before = {}, {}, list(todo), results_in(out)
+    done, troubles, left = {}, {}, list(todo)
     for tries in range(1, TRIES + 1):
         if not left:
             break
@@ -270,7 +270,7 @@ def slurm(out, todo, progress):
         nothing = 1, f'its task left nothing: see {array.folder}'
         left = [job for job in left if not judge(job, *ended.get(job, nothing), tries, done, troubles)]
         progress.done -= len(set(ended) & set(left))
-    progress.end(len(before.intersection(done.values())))
+    progress.end(done.values())
     return done, troubles
 
 

@@ -56,11 +56,6 @@ def shown(text, most=200):
     return ''.join(c if ' ' <= c <= '~' else ascii(c)[1:-1] for c in cut)
 
 
-def named(entry):
-    """An entry's name for people, who have to find it: other scripts than Latin stay."""
-    return ''.join(ascii(c)[1:-1] if unicodedata.category(c)[0] == 'C' else c for c in entry)
-
-
 def allowed_files():
     """{(lab, path as in solutions/LAB)}"""
     return {(lab.name, str(file.relative_to(lab)))

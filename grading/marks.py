@@ -157,12 +157,17 @@ def main_hint(step):
     return next((line for line in lines if not re.fullmatch(r'\(.*\)', line)), lines[0])
 
 
+def refusal(student, why):
+    """The reason, and what may explain it."""
+    return '; '.join([f'refused: {why}', *student['remarks'][:1]])[:500]
+
+
 def feedback(student, lab):
     """A line for the student."""
     part = student['labs'].get(lab)
     refused = student['refused'] or part and part['refused']
     if refused:
-        return '; '.join([f'refused: {refused}', *student['remarks'][:1]])[:500]
+        return refusal(student, refused)
     if not part or not part['result']:
         return status_of(part)
     result = part['result']

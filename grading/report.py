@@ -39,9 +39,9 @@ class Markup(str):
     """Text that is markup already."""
 
 
-def plain(text):
+def plain(text, kept='\n\t'):
     """The text, with each character spelt out that cannot be seen or turns others around."""
-    return ''.join(c if c in '\n\t' or unicodedata.category(c)[0] != 'C' else ascii(c)[1:-1]
+    return ''.join(c if c in kept or unicodedata.category(c)[0] != 'C' else ascii(c)[1:-1]
                    for c in str(text))
 
 
@@ -387,7 +387,7 @@ def to_look_at(students):
     """[(student, what)] that a person has to decide."""
     found = []
     for student in students:
-        found += [(student, marks.feedback(student, ''))] if student['refused'] else []
+        found += [(student, marks.refusal(student, student['refused']))] if student['refused'] else []
         for lab, part in sorted(student['labs'].items()):
             for key, words in TO_LOOK_AT.items():
                 if part.get(key):

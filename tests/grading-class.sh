@@ -100,8 +100,8 @@ takes_several_labs() {
 		fail "Labs that were never touched count as handed in: $(cat "$out/results.txt")"
 }
 
-# moodle NAME FILE: in what Moodle hands out, a folder of that name has this file; the double
-# passes as many steps as there are folders.
+# moodle NAME FILE: in what Moodle hands out, a folder of that name has this file; of the first
+# one the double passes step 1, of the next one step 2.
 moodle() {
 	made=$((made + 1))
 	mkdir -p "$in/$1" "$work/one"
@@ -113,7 +113,7 @@ moodle() {
 	esac)
 }
 
-# By the names on the roster, however they are written; an archive of nothing else is opened.
+# By the names on the roster, however they are written; a folder's only archive is opened.
 takes_what_moodle_hands_out() {
 	begin
 	made=0

@@ -52,7 +52,8 @@ has_not() {
 is_late() {
 	printf 'id,time\nada,%s\n' "$1" >"$work/times.csv"
 	grades "DEADLINES=$work/deadlines.csv" "TIMES=$work/times.csv" TZ=UTC || return
-	grep -q "^ada,,,lab-1-dma-m2m,graded,[0-9: -]*,$3,46,[0-9.]*,$2,80," "$out/grades.csv" ||
+	lost=$(awk "BEGIN { print 46 - $2 }")
+	grep -q "^ada,,,lab-1-dma-m2m,graded,[0-9: -]*,$3,46,$lost,$2,80," "$out/grades.csv" ||
 		fail "Handed in at $1: $(cat "$out/grades.csv")"
 }
 
@@ -164,6 +165,7 @@ second_grading() {
 		has_not index.html 'graded again' || return
 	[ "$(wc -l <"$out/calls")" -eq 2 ] && [ "$(wc -l <"$out/again/1/calls")" -eq 2 ] ||
 		fail "Not each was graded once more." || return
+	grep -qx '==> 2 graded again: as before' "$work/err" || fail "It does not say so: $(cat "$work/err")" || return
 	diff -r "$work/first" "$out/results" >"$work/diff" || fail "What was there is another: $(cat "$work/diff")"
 }
 
